@@ -1,0 +1,120 @@
+// Boot: from a hypervisor's or boot loader's hands to `kernel_main`.
+//
+// Entered by the Linux arm64 boot protocol (Documentation/arch/arm64/booting.rst): x0 = physical
+// address of the FDT, MMU off, interrupts masked, at EL1 or EL2, the image cleaned to the point
+// of coherency. Where it stands in memory is only known at run time, so until the relocation
+// loop is through, every address comes from ADRP, which is relative to the PC.
+
+    .section .head.text, "ax"
+
+    .global _head
+_head:
+    // The Image header, 64 bytes (booting.rst, "Call the kernel image").
+    b       start                   // code0: entered at offset 0
+    .long   0                       // code1
+    .quad   0                       // text_offset from a 2 MiB aligned base
+    .quad   __image_size            // how much memory the image takes, .bss and all
+    .quad   0b1010                  // flags: little-endian, 4 KiB pages, anywhere in memory
+    .quad   0, 0, 0                 // reserved
+    .ascii  "ARM\x64"               // magic
+    .long   0                       // no PE/COFF header
+
+    .macro  addr reg, symbol
+    adrp    \reg, \symbol
+    add     \reg, \reg, :lo12:\symbol
+    .endm
+
+start:
+    mov     x19, x0                 // the FDT, kept over everything below
+    msr     daifset, #0xf
+    mrs     x0, CurrentEL
+    cmp     x0, #(2 << 2)
+    b.ne    at_el1
+
+    // At EL2 (a machine with virtualization): give EL1 what a guest has, and go there. Controls
+    // of later architecture features keep their reset values, which trap nothing on the
+    // machines that start us here.
+    mov     x0, #(1 << 31)          // HCR_EL2.RW: EL1 is AArch64; no traps, no stage 2
+    msr     hcr_el2, x0
+    isb
+    mov     x0, #3                  // CNTHCTL_EL2.EL1PCEN, EL1PCTEN: the physical timer is ours
+    msr     cnthctl_el2, x0
+    msr     cntvoff_el2, xzr
+    mov     x0, #0x33ff             // CPTR_EL2: RES1 bits, no FP trap
+    msr     cptr_el2, x0
+    msr     hstr_el2, xzr
+    mrs     x0, midr_el1
+    msr     vpidr_el2, x0
+    mrs     x0, mpidr_el1
+    msr     vmpidr_el2, x0
+    mrs     x0, id_aa64pfr0_el1
+    ubfx    x0, x0, #24, #4         // .GIC: system registers of the GIC CPU interface
+    cbz     x0, 1f
+    mrs     x0, s3_4_c12_c9_5       // ICC_SRE_EL2
+    orr     x0, x0, #(1 << 0)       // .SRE
+    orr     x0, x0, #(1 << 3)       // .Enable: EL1 may use ICC_SRE_EL1
+    msr     s3_4_c12_c9_5, x0
+    isb
+1:  mov     x0, #0x3c5              // SPSR: EL1h, DAIF masked
+    msr     spsr_el2, x0
+    adr     x0, at_el1
+    msr     elr_el2, x0
+    // SCTLR_EL1 is UNKNOWN after reset: EL1 must not start with a MMU that nobody set up.
+    ldr     w0, =0x30d00800
+    msr     sctlr_el1, x0
+    eret
+
+at_el1:
+    msr     spsel, #1
+    ldr     w0, =0x30d00800         // SCTLR_EL1: the RES1 bits of Armv8.0; MMU and caches off
+    msr     sctlr_el1, x0
+    isb
+
+    // What we write with the MMU off goes around the data cache; a clean line left there by
+    // whoever loaded us would hide it once the MMU is on. So empty the cache for all of it.
+    addr    x0, __relro_start
+    addr    x1, __tables_end
+    mrs     x2, ctr_el0
+    ubfx    x2, x2, #16, #4         // CTR_EL0.DminLine: log2 of words in a line
+    mov     x3, #4
+    lsl     x3, x3, x2
+2:  dc      civac, x0
+    add     x0, x0, x3
+    cmp     x0, x1
+    b.lo    2b
+    dsb     sy
+
+    // Relocate: an ELF64 Rela is { r_offset, r_info, r_addend }. The image is linked at 0, so
+    // where it stands is what to add.
+    adrp    x0, _head
+    addr    x1, __rela_start
+    addr    x2, __rela_end
+3:  cmp     x1, x2
+    b.hs    4f
+    ldp     x3, x4, [x1], #16
+    ldr     x5, [x1], #8
+    cmp     x4, #1027               // R_AARCH64_RELATIVE: the only one a static PIE has
+    b.ne    hang
+    add     x5, x5, x0
+    str     x5, [x0, x3]
+    b       3b
+
+4:  addr    x0, __bss_start
+    addr    x1, __bss_end
+5:  cmp     x0, x1
+    b.hs    6f
+    stp     xzr, xzr, [x0], #16
+    b       5b
+
+6:  addr    x0, __stack_top
+    mov     sp, x0
+    addr    x0, vectors
+    msr     vbar_el1, x0
+    isb
+    mov     x29, xzr                // the end of the chain of frames
+    mov     x30, xzr
+    mov     x0, x19
+    bl      kernel_main
+hang:
+    wfe
+    b       hang

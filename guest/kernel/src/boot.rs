@@ -1,0 +1,3 @@
+//! The boot code, which is assembly: see `boot.S`.
+
+core::arch::global_asm!(include_str!("boot.S"), options(raw));

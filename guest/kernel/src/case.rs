@@ -1,0 +1,74 @@
+//! What a case is made of: the [`case!`] macro, skipping, and the small vocabulary of checks.
+
+use core::fmt;
+
+use crate::recovery::{self, Outcome};
+
+/// Registers a case: its record goes to the link section that the monitor reads.
+///
+/// ```ignore
+/// case! {
+///     /// What the manual promises, and how this case sees that it is kept.
+///     "exception.svc_el1": "SVC from EL1 takes vector 0x200 with EC 0x15 and its immediate";
+///     reference: "DDI 0487: ESR_ELx, ISS encoding for SVC";
+///     needs: Needs::NONE;
+///     fn svc_el1() { ... }
+/// }
+/// ```
+#[macro_export]
+macro_rules! case {
+    (
+        $(#[$doc:meta])*
+        $name:literal: $claim:literal;
+        reference: $reference:literal;
+        needs: $needs:expr;
+        fn $body:ident() $block:block
+    ) => {
+        $(#[$doc])*
+        fn $body() $block
+
+        const _: () = {
+            #[used]
+            #[unsafe(link_section = concat!(".cases.", $name))] // the linker sorts them by name
+            static RECORD: anyvisor_abi::case::CaseRecord =
+                anyvisor_abi::case::CaseRecord::new($name, $claim, $reference, $needs, $body);
+        };
+    };
+}
+
+/// Ends the running case as skipped: the machine turned out to lack what it is about.
+#[macro_export]
+macro_rules! skip {
+    ($($reason:tt)*) => { $crate::case::skip(format_args!($($reason)*)) };
+}
+
+/// See [`skip!`].
+#[track_caller]
+pub fn skip(reason: fmt::Arguments<'_>) -> ! {
+    recovery::abandon(Outcome::Skipped, reason);
+    panic!("skipped outside a case: {reason}")
+}
+
+/// Says what a machine of somebody else's gets wrong, and skips; on our own monitor's machine
+/// (which has the services) it fails. Only for deviations from the manual that are known by
+/// name: everything else must fail everywhere.
+#[track_caller]
+pub fn known_deviation(what: &str) -> ! {
+    if crate::hypercall::has_services() {
+        panic!("{what}");
+    }
+    skip(format_args!("{what}"))
+}
+
+/// Panics with both values in hexadecimal unless they are equal: registers and addresses do not
+/// read well in decimal.
+#[macro_export]
+macro_rules! check_eq {
+    ($seen:expr, $wanted:expr, $what:literal $(, $arguments:expr)*) => {{
+        let (seen, wanted): (u64, u64) = ($seen, $wanted);
+        assert!(
+            seen == wanted,
+            concat!($what, ": {:#x}, expected {:#x}") $(, $arguments)*, seen, wanted
+        );
+    }};
+}

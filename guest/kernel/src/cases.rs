@@ -1,0 +1,17 @@
+//! The cases: a file per group, or per theme where a group is large.
+
+mod abort;
+mod alignment;
+mod exception;
+mod hypercall;
+mod illegal;
+mod memory;
+mod mmio;
+mod mmu;
+mod permission;
+mod registers;
+mod stage2;
+mod timer;
+mod tlb;
+mod trapped;
+mod virq;

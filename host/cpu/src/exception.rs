@@ -1,0 +1,85 @@
+//! Exception entry and return at EL1 (DDI 0487 D1.3; `AArch64.TakeException`,
+//! `AArch64.ExceptionReturn`).
+//!
+//! ```text
+//!   entry                                   return (ERET)
+//!   SPSR_EL1 <- PSTATE                      PSTATE <- SPSR_EL1, if that is a legal state;
+//!   ELR_EL1  <- return address                        else only flags and masks, and IL <- 1
+//!   ESR_EL1, FAR_EL1 <- what happened       PC     <- ELR_EL1
+//!   PSTATE: EL1h, DAIF set, IL, SS clear    the exclusive monitor is cleared
+//!   PC <- VBAR_EL1 + vector offset
+//! ```
+
+use crate::state::{Cpu, Pstate};
+use anyvisor_arch::esr::{Esr, ExceptionClass};
+use anyvisor_arch::pstate::{self, Mode, Spsr, Vector};
+use anyvisor_arch::sctlr;
+use anyvisor_arch::sysreg::SysReg;
+
+/// A synchronous exception to be taken at EL1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// For ESR_EL1.
+    pub syndrome: Esr,
+    /// For FAR_EL1, where the exception has an address.
+    pub far: Option<u64>,
+    /// For ELR_EL1.
+    pub return_address: u64,
+}
+
+impl Cpu {
+    /// Takes a synchronous exception to EL1.
+    pub fn take_exception(&mut self, exception: Exception) {
+        self.set(SysReg::ESR_EL1, exception.syndrome.0);
+        if let Some(far) = exception.far {
+            self.set(SysReg::FAR_EL1, far);
+        }
+        self.enter_vector(Vector::Synchronous, exception.return_address);
+    }
+
+    /// Takes an IRQ or FIQ to EL1, before the instruction at PC.
+    pub fn take_interrupt(&mut self, vector: Vector) {
+        self.enter_vector(vector, self.pc);
+    }
+
+    fn enter_vector(&mut self, vector: Vector, return_address: u64) {
+        let from = Spsr(self.pstate.0).mode().unwrap_or(Mode::El1h);
+        self.set(SysReg::SPSR_EL1, self.pstate.0);
+        self.set(SysReg::ELR_EL1, return_address);
+        let mut next = self.pstate;
+        next.put(pstate::DAIF, true);
+        next.put(pstate::SS | pstate::IL, false);
+        // SCTLR_EL1.SPAN = 0: PAN is set on entry to EL1.
+        if self.get(SysReg::SCTLR_EL1) & sctlr::SPAN == 0 {
+            next.put(pstate::PAN, true);
+        }
+        next.0 = next.0 & !pstate::MODE | Mode::El1h.bits();
+        self.set_pstate(next);
+        self.pc = self.get(SysReg::VBAR_EL1).wrapping_add(pstate::vector_offset(from, vector));
+    }
+
+    /// ERET at EL1.
+    pub fn exception_return(&mut self) {
+        let spsr = Spsr(self.get(SysReg::SPSR_EL1));
+        let target = self.get(SysReg::ELR_EL1);
+        let state = spsr.0 & pstate::SPSR_FIELDS;
+        let next = match spsr.mode() {
+            Some(Mode::El0t | Mode::El1t | Mode::El1h) => state,
+            // Illegal: the level and the stack pointer stay, PSTATE.IL is set.
+            _ => {
+                let kept = self.pstate.0 & pstate::MODE;
+                state & !(pstate::MODE | pstate::SS) | kept | pstate::IL
+            }
+        };
+        // PSTATE.SS is loaded only where software step is active, which it never is.
+        self.set_pstate(Pstate(next & !pstate::SS));
+        self.pc = self.regime.branch_address(target);
+        self.exclusive = None;
+        self.event = true;
+    }
+
+    /// An exception of `class` with an empty ISS, at the current instruction.
+    pub fn here(&self, class: ExceptionClass, far: Option<u64>) -> Exception {
+        Exception { syndrome: Esr::new(class, 0), far, return_address: self.pc }
+    }
+}

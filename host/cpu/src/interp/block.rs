@@ -1,0 +1,231 @@
+//! Decoded blocks: found by the PC, made once, believed only as long as nothing has changed.
+//!
+//! ```text
+//!   PC, regime --jump cache--> block                       the fast path
+//!       |
+//!       +--translate--> IPA --index--> block, compared with memory word by word
+//!                                        |  not equal, or not there
+//!                                        +--decode--> block
+//! ```
+//!
+//! A block knows nothing of where it stands or who runs it: it is a function of its words. What
+//! can be stale is only the way to it. So everything that may change code or its translation
+//! (IC, TLBI, a new map, a new entry into the guest) starts a new *epoch*: the jump cache is
+//! forgotten, and each block is compared with memory again before its next use. That makes
+//! self-modifying code exact after the architected sequence, and code written by the hypervisor
+//! between two runs is seen as well.
+
+use super::{Interp, Stopped};
+use crate::a64::{Instruction, Row, Visitor, pattern};
+use crate::mmu::{self, Abort, Want};
+use anyvisor_arch::esr::{Esr, ExceptionClass, InstructionAbort};
+use anyvisor_arch::pstate;
+use anyvisor_vm::Page;
+use anyvisor_vm::memory::PAGE_SIZE;
+use rustc_hash::FxHashMap;
+use std::sync::atomic::Ordering;
+
+/// One decoded instruction.
+#[derive(Clone, Copy)]
+pub struct Op {
+    pub run: Run,
+    pub word: u32,
+}
+
+/// A row's `execute` for the interpreter.
+type Run = for<'a> fn(&mut Interp<'a>, u32) -> Result<(), Stopped>;
+
+/// The function for a word of a row: one of several, made for the row's selector fields (width,
+/// operation, addressing mode) as constants, so that a run decides nothing that the word says.
+struct Function(u32);
+
+/// The meaning of a word whose selector fields are those of number `K`.
+fn run<I: Instruction, const K: u32>(interp: &mut Interp<'_>, word: u32) -> Result<(), Stopped> {
+    let word = word & !I::SELECT | const { pattern::deposit(K, I::SELECT) };
+    I::fields(word).execute(interp)
+}
+
+/// The functions of a row, in the order of their numbers.
+macro_rules! functions {
+    ($($k:literal)*) => { const { &[$(run::<I, $k> as Run),*] } };
+}
+
+impl Visitor for Function {
+    type Out = Run;
+    fn row<I: Instruction>(self) -> Run {
+        let functions: &[Run] = match const { I::SELECT.count_ones() } {
+            0 => functions!(0),
+            1 => functions!(0 1),
+            2 => functions!(0 1 2 3),
+            3 => functions!(0 1 2 3 4 5 6 7),
+            4 => functions!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15),
+            _ => functions!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15
+                16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31),
+        };
+        functions[pattern::extract(self.0, I::SELECT) as usize]
+    }
+}
+
+/// The most instructions in a block.
+const MOST_OPS: usize = 64;
+/// How many instructions are kept before all are thrown away: 8 MiB.
+const MOST_KEPT: usize = 1 << 19;
+/// Entries of the jump cache; a power of two.
+const JUMPS: usize = 4096;
+
+/// Where a block's instructions stand in [`CodeCache::ops`].
+#[derive(Clone, Copy, Default)]
+struct Block {
+    start: u32,
+    len: u32,
+}
+
+/// "At this PC, in this regime, in this epoch: that block."
+#[derive(Clone, Copy, Default)]
+struct Jump {
+    pc: u64,
+    /// ASID, MMU on or off, right to execute.
+    regime: u32,
+    epoch: u32,
+    ipa: u64,
+    block: Block,
+}
+
+/// A vCPU's decoded code.
+pub struct CodeCache {
+    ops: Vec<Op>,
+    by_ipa: FxHashMap<u64, Block>,
+    jumps: Box<[Jump; JUMPS]>,
+    epoch: u32,
+}
+
+impl Default for CodeCache {
+    fn default() -> Self {
+        Self {
+            ops: Vec::new(),
+            by_ipa: FxHashMap::default(),
+            jumps: Box::new([Jump::default(); JUMPS]),
+            epoch: 1,
+        }
+    }
+}
+
+impl CodeCache {
+    /// Nothing that was found before is believed any more without a look.
+    pub fn new_epoch(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1);
+        if self.epoch == 0 {
+            self.jumps.fill(Jump::default());
+            self.epoch = 1;
+        }
+    }
+
+    /// The block at `pc`.
+    #[inline(always)]
+    pub fn block(&mut self, interp: &mut Interp<'_>, pc: u64) -> Result<&[Op], Stopped> {
+        let regime = interp.cpu.regime.context | u32::from(interp.cpu.regime.fetch) << 17;
+        let slot = (pc >> 2) as usize % JUMPS;
+        let jump = &self.jumps[slot];
+        let illegal = interp.cpu.pstate.any(pstate::IL);
+        let same = jump.pc == pc && jump.regime == regime && !illegal;
+        let block = if same && jump.epoch == self.epoch {
+            jump.block
+        } else {
+            let known = same.then_some((jump.ipa, jump.block));
+            let (ipa, block) = self.find(interp, pc, known)?;
+            self.jumps[slot] = Jump { pc, regime, epoch: self.epoch, ipa, block };
+            block
+        };
+        Ok(&self.ops[block.start as usize..][..block.len as usize])
+    }
+
+    /// Finds or makes the block at `pc`, with the exceptions of a fetch in the manual's order:
+    /// PC alignment, instruction abort, illegal execution state. `known` is what stood there in
+    /// an earlier epoch.
+    #[inline(never)]
+    fn find(
+        &mut self,
+        interp: &mut Interp<'_>,
+        pc: u64,
+        known: Option<(u64, Block)>,
+    ) -> Result<(u64, Block), Stopped> {
+        if pc & 3 != 0 {
+            return Err(interp.raise_here(ExceptionClass::PcAlignment, Some(pc)));
+        }
+        let (ipa, page) = interp.fetch(pc)?;
+        if interp.cpu.pstate.any(pstate::IL) {
+            return Err(interp.raise_here(ExceptionClass::IllegalState, None));
+        }
+        let known = known.filter(|known| known.0 == ipa).map(|known| known.1);
+        if let Some(block) = known.or_else(|| self.by_ipa.get(&ipa).copied()) {
+            let ops = &self.ops[block.start as usize..][..block.len as usize];
+            if page.words_equal(ipa as usize, ops.iter().map(|op| op.word)) {
+                return Ok((ipa, block));
+            }
+        }
+        Ok((ipa, self.decode(ipa, page)))
+    }
+
+    fn decode(&mut self, ipa: u64, page: Page<'_>) -> Block {
+        if self.ops.len() + MOST_OPS > MOST_KEPT {
+            self.ops.clear();
+            self.by_ipa.clear();
+            self.jumps.fill(Jump::default());
+            self.new_epoch();
+        }
+        let start = self.ops.len();
+        let end = (ipa as usize | (PAGE_SIZE - 1)) + 1;
+        for at in (ipa as usize..end).step_by(4).take(MOST_OPS) {
+            let word = page.load_u32(at, Ordering::Acquire);
+            let row = Row::of(word);
+            self.ops.push(Op { run: row.visit(Function(word)), word });
+            if row.ends_block() {
+                break;
+            }
+        }
+        let block = Block { start: start as u32, len: (self.ops.len() - start) as u32 };
+        self.by_ipa.insert(ipa, block);
+        block
+    }
+}
+
+impl<'a> Interp<'a> {
+    /// The page that holds the instruction at `pc`, and its guest physical address.
+    fn fetch(&mut self, pc: u64) -> Result<(u64, Page<'a>), Stopped> {
+        let need = self.cpu.regime.fetch;
+        if let Some(entry) = self.tlb.lookup(&self.cpu.regime, pc, need)
+            && let Some(page) = entry.host.get(self.map)
+        {
+            return Ok((entry.ipa | pc & 0xfff, page));
+        }
+        let found = mmu::translate(self.cpu, self.tlb, self.map, pc, Want::Fetch, need, true);
+        let abort = match found {
+            Ok(place) => match place.page.get(self.map) {
+                Some(page) => return Ok((place.ipa, page)),
+                None => Abort::unmapped(place.ipa, false),
+            },
+            Err(abort) => abort,
+        };
+        Err(self.instruction_abort(abort, pc))
+    }
+
+    #[cold]
+    fn instruction_abort(&mut self, abort: Abort, pc: u64) -> Stopped {
+        match abort {
+            Abort::Stage1(status) => {
+                let class = match self.cpu.pstate.el() {
+                    0 => ExceptionClass::InstructionAbortLower,
+                    _ => ExceptionClass::InstructionAbortSame,
+                };
+                let mut exception = self.cpu.here(class, Some(pc));
+                exception.syndrome = Esr::new(class, InstructionAbort::new(status).iss());
+                self.raise(exception)
+            }
+            Abort::Stage2 { status, ipa, on_walk } => {
+                let iss = InstructionAbort { on_walk, ..InstructionAbort::new(status) }.iss();
+                let class = ExceptionClass::InstructionAbortLower;
+                self.exit(Esr::new(class, iss).0, pc, ipa)
+            }
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! The interpreter as a client of [`Emit`]: values are `u64`, operations are done.
+
+use super::{Interp, Stopped};
+use crate::emit::{Access, Barrier, Call, Emit, PstateField, Size};
+use anyvisor_arch::esr::ExceptionClass;
+use anyvisor_arch::pstate::{C, N, NZCV, V, Z};
+use anyvisor_arch::sysreg::Encoding;
+
+/// The tables of the two CRC-32 polynomials, a byte at a time, bits reflected.
+static CRC: [[u32; 256]; 2] = [crc_table(0xedb8_8320), crc_table(0x82f6_3b78)];
+
+const fn crc_table(polynomial: u32) -> [u32; 256] {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        let mut crc = i as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ polynomial } else { crc >> 1 };
+            bit += 1;
+        }
+        table[i] = crc;
+        i += 1;
+    }
+    table
+}
+
+/// N and Z of a result.
+#[inline(always)]
+fn nz(size: Size, result: u64) -> u64 {
+    let negative = result >> (size.bits() - 1) << 31;
+    negative | if result == 0 { Z } else { 0 }
+}
+
+/// The manual's `AddWithCarry`: the sum, and N, Z, C and V.
+#[inline(always)]
+fn add_with_carry(size: Size, a: u64, b: u64, carry: bool) -> (u64, u64) {
+    match size {
+        Size::X => {
+            let (sum, c1) = a.overflowing_add(b);
+            let (sum, c2) = sum.overflowing_add(carry.into());
+            let overflow = (a ^ sum) & (b ^ sum);
+            let flags = if c1 | c2 { C } else { 0 } | overflow >> 63 << 28;
+            (sum, nz(size, sum) | flags)
+        }
+        Size::W => {
+            let wide = (a & 0xffff_ffff) + (b & 0xffff_ffff) + u64::from(carry);
+            let sum = wide & 0xffff_ffff;
+            let overflow = (a ^ sum) & (b ^ sum);
+            let flags = (wide >> 32) << 29 | (overflow >> 31 & 1) << 28;
+            (sum, nz(size, sum) | flags)
+        }
+    }
+}
+
+/// The manual's `ConditionHolds`.
+#[inline(always)]
+pub(super) fn condition_holds(nzcv: u64, cond: u32) -> bool {
+    let is = |flag| nzcv & flag != 0;
+    let result = match cond >> 1 {
+        0 => is(Z),
+        1 => is(C),
+        2 => is(N),
+        3 => is(V),
+        4 => is(C) && !is(Z),
+        5 => is(N) == is(V),
+        6 => is(N) == is(V) && !is(Z),
+        _ => return true,
+    };
+    result != (cond & 1 == 1)
+}
+
+impl Interp<'_> {
+    #[inline(always)]
+    fn set_flags(&mut self, nzcv: u64) {
+        self.cpu.pstate.0 = self.cpu.pstate.0 & !NZCV | nzcv;
+    }
+
+    #[inline(always)]
+    fn carry(&self) -> bool {
+        self.cpu.pstate.any(C)
+    }
+
+    #[inline(always)]
+    fn holds(&self, cond: u32) -> bool {
+        condition_holds(self.cpu.pstate.0, cond)
+    }
+
+    #[inline(always)]
+    fn branch_if(&mut self, taken: bool, offset: i64) {
+        if taken {
+            self.next = self.cpu.pc.wrapping_add_signed(offset);
+        }
+    }
+}
+
+impl Emit for Interp<'_> {
+    type V = u64;
+    type Stop = Stopped;
+
+    #[inline(always)]
+    fn imm(&mut self, value: u64) -> u64 {
+        value
+    }
+
+    #[inline(always)]
+    fn pc(&mut self) -> u64 {
+        self.cpu.pc
+    }
+
+    #[inline(always)]
+    fn reg(&mut self, size: Size, n: u32) -> u64 {
+        self.cpu.x[n as usize & 31] & size.mask()
+    }
+
+    #[inline(always)]
+    fn set_reg(&mut self, size: Size, n: u32, value: u64) {
+        self.cpu.x[n as usize & 31] = value & size.mask();
+        self.cpu.x[31] = 0;
+    }
+
+    #[inline(always)]
+    fn reg_sp(&mut self, size: Size, n: u32) -> u64 {
+        match n {
+            31 => self.cpu.sp[self.cpu.pstate.sp_index()] & size.mask(),
+            n => self.reg(size, n),
+        }
+    }
+
+    #[inline(always)]
+    fn set_reg_sp(&mut self, size: Size, n: u32, value: u64) {
+        match n {
+            31 => self.cpu.sp[self.cpu.pstate.sp_index()] = value & size.mask(),
+            n => self.cpu.x[n as usize & 31] = value & size.mask(),
+        }
+    }
+
+    #[inline(always)]
+    fn base(&mut self, n: u32) -> Result<u64, Stopped> {
+        let base = self.reg_sp(Size::X, n);
+        if n == 31 && base & 15 != 0 && self.cpu.regime.check_sp {
+            return Err(self.raise_here(ExceptionClass::SpAlignment, None));
+        }
+        Ok(base)
+    }
+
+    #[inline(always)]
+    fn add(&mut self, size: Size, a: u64, b: u64) -> u64 {
+        a.wrapping_add(b) & size.mask()
+    }
+
+    #[inline(always)]
+    fn sub(&mut self, size: Size, a: u64, b: u64) -> u64 {
+        a.wrapping_sub(b) & size.mask()
+    }
+
+    #[inline(always)]
+    fn add_with_carry(&mut self, size: Size, a: u64, b: u64) -> u64 {
+        add_with_carry(size, a, b, self.carry()).0
+    }
+
+    #[inline(always)]
+    fn and(&mut self, a: u64, b: u64) -> u64 {
+        a & b
+    }
+
+    #[inline(always)]
+    fn or(&mut self, a: u64, b: u64) -> u64 {
+        a | b
+    }
+
+    #[inline(always)]
+    fn xor(&mut self, a: u64, b: u64) -> u64 {
+        a ^ b
+    }
+
+    #[inline(always)]
+    fn not(&mut self, size: Size, a: u64) -> u64 {
+        !a & size.mask()
+    }
+
+    #[inline(always)]
+    fn lsl(&mut self, size: Size, a: u64, by: u64) -> u64 {
+        match size {
+            Size::W => (a as u32).wrapping_shl(by as u32).into(),
+            Size::X => a.wrapping_shl(by as u32),
+        }
+    }
+
+    #[inline(always)]
+    fn lsr(&mut self, size: Size, a: u64, by: u64) -> u64 {
+        match size {
+            Size::W => (a as u32).wrapping_shr(by as u32).into(),
+            Size::X => a.wrapping_shr(by as u32),
+        }
+    }
+
+    #[inline(always)]
+    fn asr(&mut self, size: Size, a: u64, by: u64) -> u64 {
+        match size {
+            Size::W => ((a as i32).wrapping_shr(by as u32) as u32).into(),
+            Size::X => (a as i64).wrapping_shr(by as u32) as u64,
+        }
+    }
+
+    #[inline(always)]
+    fn ror(&mut self, size: Size, a: u64, by: u64) -> u64 {
+        match size {
+            Size::W => (a as u32).rotate_right(by as u32 % 32).into(),
+            Size::X => a.rotate_right(by as u32 % 64),
+        }
+    }
+
+    #[inline(always)]
+    fn sign_extend(&mut self, size: Size, a: u64, bits: u32) -> u64 {
+        ((a << (64 - bits)) as i64 >> (64 - bits)) as u64 & size.mask()
+    }
+
+    #[inline(always)]
+    fn zero_extend(&mut self, a: u64, bits: u32) -> u64 {
+        a & u64::MAX >> (64 - bits)
+    }
+
+    #[inline(always)]
+    fn mul(&mut self, size: Size, a: u64, b: u64) -> u64 {
+        a.wrapping_mul(b) & size.mask()
+    }
+
+    #[inline(always)]
+    fn mul_high(&mut self, signed: bool, a: u64, b: u64) -> u64 {
+        if signed {
+            ((i128::from(a as i64) * i128::from(b as i64)) >> 64) as u64
+        } else {
+            ((u128::from(a) * u128::from(b)) >> 64) as u64
+        }
+    }
+
+    #[inline(always)]
+    fn div(&mut self, size: Size, signed: bool, a: u64, b: u64) -> u64 {
+        match (size, signed) {
+            (_, false) => a.checked_div(b).unwrap_or(0),
+            (Size::X, true) if b == 0 => 0,
+            (Size::X, true) => (a as i64).wrapping_div(b as i64) as u64,
+            (Size::W, true) if b as u32 == 0 => 0,
+            (Size::W, true) => ((a as i32).wrapping_div(b as i32) as u32).into(),
+        }
+    }
+
+    #[inline(always)]
+    fn clz(&mut self, size: Size, a: u64) -> u64 {
+        (a.leading_zeros() - (64 - size.bits())).into()
+    }
+
+    #[inline(always)]
+    fn reverse_bits(&mut self, size: Size, a: u64) -> u64 {
+        a.reverse_bits() >> (64 - size.bits())
+    }
+
+    #[inline(always)]
+    fn reverse_bytes(&mut self, size: Size, bytes: u32, a: u64) -> u64 {
+        let pairs = (a >> 8 & 0x00ff_00ff_00ff_00ff) | (a & 0x00ff_00ff_00ff_00ff) << 8;
+        match bytes {
+            2 => pairs & size.mask(),
+            4 => a.swap_bytes().rotate_left(32) & size.mask(),
+            _ => a.swap_bytes(),
+        }
+    }
+
+    fn crc32(&mut self, castagnoli: bool, bytes: u32, acc: u64, data: u64) -> u64 {
+        let table = &CRC[usize::from(castagnoli)];
+        let step = |crc: u32, byte: &u8| crc >> 8 ^ table[usize::from(crc as u8 ^ byte)];
+        data.to_le_bytes()[..bytes as usize].iter().fold(acc as u32, step).into()
+    }
+
+    #[inline(always)]
+    fn adds(&mut self, size: Size, a: u64, b: u64) -> u64 {
+        let (result, flags) = add_with_carry(size, a, b, false);
+        self.set_flags(flags);
+        result
+    }
+
+    #[inline(always)]
+    fn subs(&mut self, size: Size, a: u64, b: u64) -> u64 {
+        let (result, flags) = add_with_carry(size, a, !b, true);
+        self.set_flags(flags);
+        result
+    }
+
+    #[inline(always)]
+    fn adcs(&mut self, size: Size, a: u64, b: u64) -> u64 {
+        let (result, flags) = add_with_carry(size, a, b, self.carry());
+        self.set_flags(flags);
+        result
+    }
+
+    #[inline(always)]
+    fn ands(&mut self, size: Size, a: u64, b: u64) -> u64 {
+        let result = a & b & size.mask();
+        self.set_flags(nz(size, result));
+        result
+    }
+
+    #[inline(always)]
+    fn compare_if(&mut self, cond: u32, size: Size, negate: bool, a: u64, b: u64, nzcv: u32) {
+        let flags = if !self.holds(cond) {
+            u64::from(nzcv) << 28
+        } else if negate {
+            add_with_carry(size, a, b, false).1
+        } else {
+            add_with_carry(size, a, !b, true).1
+        };
+        self.set_flags(flags);
+    }
+
+    #[inline(always)]
+    fn select(&mut self, cond: u32, a: u64, b: u64) -> u64 {
+        if self.holds(cond) { a } else { b }
+    }
+
+    #[inline(always)]
+    fn branch(&mut self, target: u64) {
+        self.next = self.cpu.regime.branch_address(target);
+    }
+
+    #[inline(always)]
+    fn branch_cond(&mut self, cond: u32, offset: i64) {
+        self.branch_if(self.holds(cond), offset);
+    }
+
+    #[inline(always)]
+    fn branch_zero(&mut self, size: Size, a: u64, zero: bool, offset: i64) {
+        self.branch_if((a & size.mask() == 0) == zero, offset);
+    }
+
+    #[inline(always)]
+    fn branch_bit(&mut self, a: u64, bit: u32, set: bool, offset: i64) {
+        self.branch_if((a >> bit & 1 == 1) == set, offset);
+    }
+
+    fn call(&mut self, call: Call) -> Result<(), Stopped> {
+        self.do_call(call)
+    }
+
+    #[inline(always)]
+    fn load(&mut self, access: Access, addr: u64) -> Result<u64, Stopped> {
+        self.load_one(access, addr)
+    }
+
+    #[inline(always)]
+    fn store(&mut self, access: Access, addr: u64, value: u64) -> Result<(), Stopped> {
+        self.store_one(access, addr, value)
+    }
+
+    #[inline(always)]
+    fn load_pair(&mut self, access: Access, addr: u64) -> Result<(u64, u64), Stopped> {
+        self.load_two(access, addr)
+    }
+
+    #[inline(always)]
+    fn store_pair(&mut self, access: Access, addr: u64, values: (u64, u64)) -> Result<(), Stopped> {
+        self.store_two(access, addr, values)
+    }
+
+    fn load_exclusive(
+        &mut self,
+        access: Access,
+        pair: bool,
+        addr: u64,
+    ) -> Result<(u64, u64), Stopped> {
+        self.exclusive_load(access, pair, addr)
+    }
+
+    fn store_exclusive(
+        &mut self,
+        access: Access,
+        pair: bool,
+        addr: u64,
+        values: (u64, u64),
+    ) -> Result<u64, Stopped> {
+        self.exclusive_store(access, pair, addr, values)
+    }
+
+    fn clear_exclusive(&mut self) {
+        self.cpu.exclusive = None;
+    }
+
+    fn mrs(&mut self, encoding: Encoding, rt: u32) -> Result<u64, Stopped> {
+        self.read_register(encoding, rt)
+    }
+
+    fn msr(&mut self, encoding: Encoding, rt: u32, value: u64) -> Result<(), Stopped> {
+        self.write_register(encoding, rt, value)
+    }
+
+    fn msr_imm(&mut self, field: PstateField, imm: u32) -> Result<(), Stopped> {
+        self.write_pstate_field(field, imm)
+    }
+
+    fn sys(&mut self, encoding: Encoding, rt: u32, value: u64) -> Result<(), Stopped> {
+        self.system_instruction(encoding, rt, value)
+    }
+
+    fn barrier(&mut self, barrier: Barrier) {
+        match barrier {
+            Barrier::Dmb(_) | Barrier::Dsb(_) => {
+                std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+            }
+            // The row ends its block; what follows is looked up anew.
+            Barrier::Isb => {}
+        }
+    }
+
+    fn send_event(&mut self, _local: bool) {
+        self.cpu.event = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_those_of_add_with_carry() {
+        let sub = |size, a, b: u64| add_with_carry(size, a, !b, true);
+        assert_eq!(sub(Size::X, 5, 5), (0, Z | C));
+        assert_eq!(sub(Size::X, 4, 5), (u64::MAX, N));
+        assert_eq!(sub(Size::X, 1 << 63, 1), (u64::MAX >> 1, C | V));
+        assert_eq!(sub(Size::W, 4, 5), (0xffff_ffff, N));
+        assert_eq!(sub(Size::W, 1 << 31, 1), (0x7fff_ffff, C | V));
+        assert_eq!(add_with_carry(Size::W, 0xffff_ffff, 0, true), (0, Z | C));
+        assert_eq!(add_with_carry(Size::X, u64::MAX, u64::MAX, true), (u64::MAX, N | C));
+    }
+
+    #[test]
+    fn al_and_nv_always_hold() {
+        for nzcv in (0..16u64).map(|f| f << 28) {
+            assert!(condition_holds(nzcv, 14) && condition_holds(nzcv, 15));
+            for cond in (0..14).step_by(2) {
+                assert_ne!(condition_holds(nzcv, cond), condition_holds(nzcv, cond + 1));
+            }
+        }
+    }
+}

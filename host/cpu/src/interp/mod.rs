@@ -1,0 +1,217 @@
+//! The interpreter: blocks of decoded instructions, run one function call an instruction.
+//!
+//! ```text
+//!   run()                     under the shared lock of the stage-2 map (anyvisor_vm::memory)
+//!    |
+//!    +-> attend()             between blocks, when asked: cancel, map change, timer, interrupts
+//!    +-> block.rs             PC -> block: the jump cache, else translate, find or decode
+//!    +-> ops                  each a row's `execute` for this `Emit`            (emit.rs)
+//!          |                    memory.rs: loads and stores; system.rs: everything else
+//!          +-> Err(Stopped)   an exception: taken, on we go; or an exit: out
+//! ```
+//!
+//! Time is read where the guest can see it, and at most once in a few thousand instructions for
+//! the timer's sake.
+
+mod block;
+mod emit;
+mod maintenance;
+mod memory;
+mod system;
+
+pub use block::CodeCache;
+
+use crate::exception::Exception;
+use crate::mmu::Tlb;
+use crate::state::Cpu;
+use crate::sysreg::Now;
+use anyvisor_arch::esr::ExceptionClass;
+use anyvisor_arch::pstate::{self, Vector};
+use anyvisor_vm::{Attention, Exit, ExitException, GuestMemory, Stage2};
+use block::Op;
+
+/// Where the log crate finds the instruction trace.
+pub const TRACE: &str = "anyvisor_cpu::trace";
+
+/// An instruction did not complete; [`Interp::stop`] says why.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopped;
+
+/// Why an instruction did not complete.
+#[derive(Clone, Copy, Debug)]
+enum Stop {
+    /// Taken at EL1.
+    Exception(Exception),
+    /// Leaves the guest.
+    Exit(Exit),
+}
+
+/// The most instructions between two looks at the clock.
+const MOST_BETWEEN: u64 = 1 << 16;
+/// The fewest, when the timer is about to fire.
+const FEWEST_BETWEEN: u64 = 64;
+/// Instructions that surely run in one tick of the 24 MHz counter, so that a deadline is looked
+/// at in time but not much more often.
+const INSTRUCTIONS_A_TICK: u64 = 4;
+
+/// One vCPU's execution for as long as the stage-2 map is held.
+pub struct Interp<'a> {
+    cpu: &'a mut Cpu,
+    tlb: &'a mut Tlb,
+    map: &'a Stage2,
+    now: Now<'a>,
+    /// Where control goes after this block.
+    next: u64,
+    /// Instructions left before [`Interp::attend`].
+    left: i64,
+    /// Translations of code, or code itself, may have changed.
+    code_stale: bool,
+    /// The last reason for a [`Stopped`].
+    stop: Stop,
+}
+
+/// Why the loop under the map's lock ends.
+enum Leave {
+    /// Out of the guest.
+    Exit(Exit),
+    /// Somebody wants to change the map: let go of it and come back.
+    Map,
+}
+
+/// Runs `cpu` until something needs the caller.
+pub fn run(
+    cpu: &mut Cpu,
+    tlb: &mut Tlb,
+    code: &mut CodeCache,
+    memory: &GuestMemory,
+    bell: &Attention,
+    now: Now,
+) -> Exit {
+    cpu.regime_changed();
+    let trace = log::log_enabled!(target: TRACE, log::Level::Trace);
+    loop {
+        let map = memory.enter();
+        code.new_epoch();
+        let mut interp = Interp {
+            cpu: &mut *cpu,
+            tlb: &mut *tlb,
+            map: &map,
+            now,
+            next: 0,
+            left: 0,
+            code_stale: false,
+            stop: Stop::Exit(Exit::Canceled),
+        };
+        let leave =
+            if trace { interp.run::<true>(code, bell) } else { interp.run::<false>(code, bell) };
+        match leave {
+            Leave::Exit(exit) => return exit,
+            Leave::Map => drop(map),
+        }
+    }
+}
+
+impl Interp<'_> {
+    fn run<const TRACE_ON: bool>(&mut self, code: &mut CodeCache, bell: &Attention) -> Leave {
+        loop {
+            if (self.left <= 0 || bell.pending() != 0)
+                && let Some(leave) = self.attend(bell)
+            {
+                return leave;
+            }
+            let pc = self.cpu.pc;
+            let done = match code.block(self, pc) {
+                Ok(ops) => {
+                    self.left -= ops.len() as i64;
+                    self.run_block::<TRACE_ON>(pc, ops)
+                }
+                Err(stopped) => Err(stopped),
+            };
+            match done {
+                Ok(()) => self.cpu.pc = self.next,
+                Err(Stopped) => match self.stop {
+                    Stop::Exception(exception) => {
+                        // A guest that loops in faults still hears of the time.
+                        self.left -= 1;
+                        log::debug!(target: TRACE, "  -> {} at {pc:#x}", exception.syndrome);
+                        self.cpu.take_exception(exception);
+                    }
+                    Stop::Exit(exit) => return Leave::Exit(exit),
+                },
+            }
+            if self.code_stale {
+                self.code_stale = false;
+                code.new_epoch();
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn run_block<const TRACE_ON: bool>(&mut self, pc: u64, ops: &[Op]) -> Result<(), Stopped> {
+        self.next = pc.wrapping_add(4 * ops.len() as u64);
+        let mut at = pc;
+        for op in ops {
+            self.cpu.pc = at;
+            if TRACE_ON {
+                log::trace!(target: TRACE, "{at:#014x}  {:08x}  {}", op.word, crate::text(op.word, at));
+            }
+            (op.run)(self, op.word)?;
+            at = at.wrapping_add(4);
+        }
+        Ok(())
+    }
+
+    /// Looks up from the guest: what has happened outside, and what time is it?
+    fn attend(&mut self, bell: &Attention) -> Option<Leave> {
+        if bell.take(Attention::CANCEL) != 0 {
+            return Some(Leave::Exit(Exit::Canceled));
+        }
+        if bell.pending() & Attention::MAP != 0 {
+            return Some(Leave::Map);
+        }
+        self.left = MOST_BETWEEN as i64;
+        if let Some(deadline) = self.cpu.vtimer.deadline().filter(|_| !self.cpu.vtimer_mask) {
+            let count = (self.now)().wrapping_sub(self.cpu.vtimer_offset);
+            if self.cpu.vtimer.output(count) {
+                self.cpu.vtimer_mask = true;
+                return Some(Leave::Exit(Exit::VtimerActivated));
+            }
+            let soon = deadline.wrapping_sub(count).saturating_mul(INSTRUCTIONS_A_TICK);
+            self.left = soon.clamp(FEWEST_BETWEEN, MOST_BETWEEN) as i64;
+        }
+        // Which of the two is taken first is IMPLEMENTATION DEFINED (DDI 0487 D1.3.6); FIQ here.
+        if self.cpu.fiq && !self.cpu.pstate.any(pstate::F) {
+            self.cpu.take_interrupt(Vector::Fiq);
+        } else if self.cpu.irq && !self.cpu.pstate.any(pstate::I) {
+            self.cpu.take_interrupt(Vector::Irq);
+        }
+        None
+    }
+
+    /// Asks for [`Interp::attend`] after this block: a line or a mask changed, or a timer.
+    fn attend_soon(&mut self) {
+        self.left = 0;
+    }
+
+    /// Stops with an exception at EL1.
+    #[cold]
+    fn raise(&mut self, exception: Exception) -> Stopped {
+        self.stop = Stop::Exception(exception);
+        Stopped
+    }
+
+    /// Stops with an exception of `class` at this instruction, with no further syndrome.
+    #[cold]
+    fn raise_here(&mut self, class: ExceptionClass, far: Option<u64>) -> Stopped {
+        let exception = self.cpu.here(class, far);
+        self.raise(exception)
+    }
+
+    /// Leaves the guest with an exception for the hypervisor.
+    #[cold]
+    fn exit(&mut self, syndrome: u64, virtual_address: u64, physical_address: u64) -> Stopped {
+        let exception = ExitException { syndrome, virtual_address, physical_address };
+        self.stop = Stop::Exit(Exit::Exception(exception));
+        Stopped
+    }
+}

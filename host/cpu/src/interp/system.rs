@@ -1,0 +1,138 @@
+//! Instructions that talk to the system: exceptions, waits, system registers.
+
+use super::{Interp, Stopped};
+use crate::emit::{Call, PstateField};
+use crate::exception::Exception;
+use crate::sysreg::{self, Refusal};
+use anyvisor_arch::esr::{Esr, ExceptionClass, Wait};
+use anyvisor_arch::sysreg::Encoding;
+
+impl Interp<'_> {
+    /// A call: an exception, a wait or an exception return.
+    pub(super) fn do_call(&mut self, call: Call) -> Result<(), Stopped> {
+        let el0 = self.cpu.pstate.el() == 0;
+        match call {
+            Call::Svc(imm) => Err(self.immediate(ExceptionClass::Svc, imm, 4)),
+            // BRK goes to EL1, or to the hypervisor that asked for debug exceptions
+            // (MDCR_EL2.TDE); either way PC stays at the instruction.
+            Call::Brk(imm) if self.cpu.trap_debug_exceptions => {
+                Err(self.exit(Esr::immediate(ExceptionClass::Brk, imm as u16).0, 0, 0))
+            }
+            Call::Brk(imm) => Err(self.immediate(ExceptionClass::Brk, imm, 0)),
+            Call::Hvc(_) | Call::Smc(_) | Call::Eret if el0 => Err(self.undefined()),
+            Call::Hvc(imm) => {
+                self.cpu.pc = self.cpu.pc.wrapping_add(4);
+                Err(self.exit(Esr::immediate(ExceptionClass::Hvc, imm as u16).0, 0, 0))
+            }
+            Call::Smc(imm) => {
+                Err(self.exit(Esr::immediate(ExceptionClass::Smc, imm as u16).0, 0, 0))
+            }
+            Call::Eret => {
+                self.cpu.exception_return();
+                self.next = self.cpu.pc;
+                self.masks_changed();
+                Ok(())
+            }
+            Call::Wfi => self.wait(Wait::Interrupt),
+            Call::Wfe => self.wait(Wait::Event),
+            Call::SimdFp => match sysreg::traps::fp_access(self.cpu) {
+                Ok(()) => Err(self.undefined()),
+                Err(refusal) => Err(self.refused(refusal)),
+            },
+            Call::Undefined => Err(self.undefined()),
+        }
+    }
+
+    fn immediate(&mut self, class: ExceptionClass, imm: u32, after: u64) -> Stopped {
+        let return_address = self.cpu.pc.wrapping_add(after);
+        let syndrome = Esr::immediate(class, imm as u16);
+        self.raise(Exception { syndrome, far: None, return_address })
+    }
+
+    /// The manual's `Undefined()`: EC 0.
+    #[cold]
+    pub(super) fn undefined(&mut self) -> Stopped {
+        log::debug!(target: super::TRACE, "  UNDEFINED at {:#x}", self.cpu.pc);
+        self.raise_here(ExceptionClass::Unknown, None)
+    }
+
+    /// A system register said no.
+    #[cold]
+    pub(super) fn refused(&mut self, refusal: Refusal) -> Stopped {
+        match refusal {
+            Refusal::Undefined => self.undefined(),
+            Refusal::Trap(syndrome) => {
+                let return_address = self.cpu.pc;
+                self.raise(Exception { syndrome, far: None, return_address })
+            }
+            Refusal::Exit(syndrome) => self.exit(syndrome.0, 0, 0),
+        }
+    }
+
+    /// WFI and WFE: nothing if there is something to wake for; else a trap to EL1, or an exit
+    /// with PC at the instruction, where the hypervisor decides how long to sleep.
+    fn wait(&mut self, which: Wait) -> Result<(), Stopped> {
+        let interrupt = self.cpu.irq || self.cpu.fiq;
+        let wake = match which {
+            Wait::Interrupt => interrupt || self.vtimer_fires(),
+            Wait::Event => std::mem::take(&mut self.cpu.event) || interrupt,
+        };
+        if wake {
+            self.attend_soon();
+            return Ok(());
+        }
+        if let Err(refusal) = sysreg::traps::wait(self.cpu, which) {
+            return Err(self.refused(refusal));
+        }
+        Err(self.exit(Esr::wait(which).0, 0, 0))
+    }
+
+    /// Whether the virtual timer's exit is due.
+    fn vtimer_fires(&self) -> bool {
+        !self.cpu.vtimer_mask
+            && self.cpu.vtimer.deadline().is_some()
+            && self.cpu.vtimer.output((self.now)().wrapping_sub(self.cpu.vtimer_offset))
+    }
+
+    /// MRS.
+    pub(super) fn read_register(&mut self, encoding: Encoding, rt: u32) -> Result<u64, Stopped> {
+        sysreg::read(self.cpu, encoding, rt, self.now).map_err(|r| self.refused(r))
+    }
+
+    /// MSR (register).
+    pub(super) fn write_register(
+        &mut self,
+        encoding: Encoding,
+        rt: u32,
+        value: u64,
+    ) -> Result<(), Stopped> {
+        sysreg::write(self.cpu, encoding, rt, value, self.now).map_err(|r| self.refused(r))?;
+        if std::mem::take(&mut self.cpu.tlb_stale) {
+            self.tlb.flush_all();
+            self.code_stale = true;
+        }
+        if self.cpu.vtimer.deadline().is_some() {
+            self.attend_soon();
+        }
+        self.masks_changed();
+        Ok(())
+    }
+
+    /// MSR (immediate).
+    pub(super) fn write_pstate_field(
+        &mut self,
+        field: PstateField,
+        imm: u32,
+    ) -> Result<(), Stopped> {
+        sysreg::pstate::write_immediate(self.cpu, field, imm).map_err(|r| self.refused(r))?;
+        self.masks_changed();
+        Ok(())
+    }
+
+    /// A waiting interrupt may be let in now.
+    fn masks_changed(&mut self) {
+        if self.cpu.irq || self.cpu.fiq {
+            self.attend_soon();
+        }
+    }
+}

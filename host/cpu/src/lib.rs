@@ -1,0 +1,25 @@
+//! The software engine: an AArch64 processor, EL1 and EL0, as Hypervisor.framework shows it.
+//!
+//! Reading order:
+//! * [`state`]: what a vCPU is; [`sysreg`]: its system registers;
+//! * [`emit`]: the vocabulary of instructions; [`a64`]: the instructions, one row each;
+//! * [`interp`]: the loop, and the interpreter as a client of the vocabulary;
+//! * [`mmu`]: address translation; [`exception`]: exception entry and return;
+//! * [`software`]: all of it behind the traits of `anyvisor_vm`.
+//!
+//! Nothing here does I/O, spawns a thread or reads a clock: memory, bells and time are arguments,
+//! effects are return values.
+
+#![forbid(unsafe_code)]
+
+pub mod a64;
+pub mod emit;
+pub mod exception;
+pub mod interp;
+pub mod mmu;
+pub mod software;
+pub mod state;
+pub mod sysreg;
+
+pub use a64::text;
+pub use software::Software;

@@ -1,0 +1,152 @@
+//! Address translation: the stage-1 MMU of the EL1&0 regime over the stage-2 map.
+//!
+//! ```text
+//!   VA --tlb.rs--> host page                          the fast path
+//!    |
+//!    +--regime.rs: which table, how wide, on at all
+//!    +--walk.rs:   VA -> IPA, attributes, rights      or a stage-1 fault, or a stage-2 one
+//!    +--here:      IPA -> host page and its rights    or a stage-2 fault: an exit
+//! ```
+//!
+//! Left out: stage-1 hardware update of AF and dirty state (TCR_EL1.{HA, HD} read as 0),
+//! hierarchical permission disables (HPD), 52-bit addresses, big-endian table walks. The ID
+//! registers say so.
+
+pub mod regime;
+pub mod tlb;
+pub mod walk;
+
+pub use regime::Regime;
+pub use tlb::Tlb;
+
+use crate::state::Cpu;
+use anyvisor_arch::esr::FaultStatus;
+use anyvisor_vm::{HostPage, Perms, Stage2};
+use tlb::Entry;
+
+/// Rights to a page, a bit for each way to use it.
+pub mod rights {
+    /// EL0 reads.
+    pub const R0: u16 = 1 << 0;
+    /// EL0 writes.
+    pub const W0: u16 = 1 << 1;
+    /// EL0 executes.
+    pub const X0: u16 = 1 << 2;
+    /// EL1 reads.
+    pub const R1: u16 = 1 << 3;
+    /// EL1 writes.
+    pub const W1: u16 = 1 << 4;
+    /// EL1 executes.
+    pub const X1: u16 = 1 << 5;
+    /// EL1 reads with PSTATE.PAN set.
+    pub const R1_PAN: u16 = 1 << 6;
+    /// EL1 writes with PSTATE.PAN set.
+    pub const W1_PAN: u16 = 1 << 7;
+    /// All ways to read.
+    pub const READ: u16 = R0 | R1 | R1_PAN;
+    /// All ways to write.
+    pub const WRITE: u16 = W0 | W1 | W1_PAN;
+    /// All ways to execute.
+    pub const EXEC: u16 = X0 | X1;
+}
+
+/// What an access wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Data.
+    Read,
+    /// Data.
+    Write,
+    /// An instruction.
+    Fetch,
+    /// Only to know where it is: cache maintenance at EL1 needs a translation, but no right.
+    Locate,
+}
+
+/// Why an access cannot be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abort {
+    /// The guest's own affair: a data or instruction abort at EL1.
+    Stage1(FaultStatus),
+    /// The hypervisor's: an exit.
+    Stage2 {
+        /// Translation or permission fault.
+        status: FaultStatus,
+        /// The guest physical address that is not there.
+        ipa: u64,
+        /// It was a descriptor of the stage-1 table (S1PTW).
+        on_walk: bool,
+    },
+}
+
+/// The level that stage-2 faults name. Our stage-2 map has no levels; hardware's most common
+/// answer, a page, is given. (Our choice: what Apple's framework reports is not documented.)
+pub const STAGE2_LEVEL: u8 = 3;
+
+impl Abort {
+    pub(crate) fn unmapped(ipa: u64, on_walk: bool) -> Self {
+        Self::Stage2 { status: FaultStatus::Translation(STAGE2_LEVEL), ipa, on_walk }
+    }
+
+    fn denied(ipa: u64, on_walk: bool) -> Self {
+        Self::Stage2 { status: FaultStatus::Permission(STAGE2_LEVEL), ipa, on_walk }
+    }
+}
+
+/// Where an access goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Guest physical address.
+    pub ipa: u64,
+    /// The host page behind it.
+    pub page: HostPage,
+    /// Stage 1 calls it Device memory: unaligned accesses fault.
+    pub device: bool,
+}
+
+/// The rights that stage 2 leaves of those of stage 1.
+fn stage2_rights(perms: Perms) -> u16 {
+    let bits = |on, bits| if perms.contains(on) { bits } else { 0 };
+    bits(Perms::READ, rights::READ)
+        | bits(Perms::WRITE, rights::WRITE)
+        | bits(Perms::EXEC, rights::EXEC)
+}
+
+/// Translates `va` for `want` with the right `need` (a bit of [`rights`]), checks everything and
+/// fills the TLB. `aligned` says whether the access is aligned to its size, which Device memory
+/// insists on.
+///
+/// # Errors
+/// The abort, in the manual's order: translation, access flag, alignment, permission; then
+/// stage 2.
+pub fn translate(
+    cpu: &Cpu,
+    tlb: &mut Tlb,
+    map: &Stage2,
+    va: u64,
+    want: Want,
+    need: u16,
+    aligned: bool,
+) -> Result<Place, Abort> {
+    let leaf = walk::walk(cpu, map, va)?;
+    // With the MMU off an instruction fetch is Normal memory whatever data accesses are.
+    let device = leaf.device && want != Want::Fetch;
+    if device && !aligned {
+        return Err(Abort::Stage1(FaultStatus::Alignment));
+    }
+    if want != Want::Locate && leaf.rights & need == 0 {
+        return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)));
+    }
+    let Some((page, perms)) = map.lookup(leaf.ipa) else {
+        return Err(Abort::unmapped(leaf.ipa, false));
+    };
+    let allowed = stage2_rights(perms);
+    if want != Want::Locate && allowed & need == 0 {
+        return Err(Abort::denied(leaf.ipa, false));
+    }
+    tlb.fill(Entry::new(&cpu.regime, va, &leaf, page, allowed));
+    Ok(Place { ipa: leaf.ipa, page, device })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! The software engine behind the traits of `anyvisor_vm`.
+
+use crate::interp::{self, CodeCache};
+use crate::mmu::Tlb;
+use crate::state::{Cpu, Pstate};
+use crate::sysreg;
+use anyvisor_arch::pstate::{self, Mode, Spsr};
+use anyvisor_arch::sysreg::SysReg;
+use anyvisor_vm::{
+    Attention, Cancel, Engine, Exit, FeatureReg, GuestMemory, HvError, Line, Perms, Reg, Vcpu,
+    VcpuConfig, Vm, VmConfig,
+};
+use std::sync::Arc;
+
+/// The engine. Its clocks are its user's.
+pub struct Software {
+    /// The host counter in ticks of CNTFRQ_EL0, 24 MHz: what CNTPCT_EL0 shows.
+    pub clock: fn() -> u64,
+    /// What measures the time in the guest.
+    pub stopwatch: Stopwatch,
+}
+
+/// A counter that is cheap enough to be read at every entry and exit.
+#[derive(Clone, Copy)]
+pub struct Stopwatch {
+    /// Reads it, in units of its own.
+    pub read: fn() -> u64,
+    /// What a difference of two readings is in nanoseconds.
+    pub nanoseconds: fn(u64) -> u64,
+}
+
+/// The widest IPA: what Hypervisor.framework's 16 KiB granule reaches on M1.
+const MAX_IPA_BITS: u32 = 40;
+/// vCPU slots of Hypervisor.framework.
+const MAX_VCPUS: u32 = 64;
+
+impl Engine for Software {
+    fn max_ipa_bits(&self) -> u32 {
+        MAX_IPA_BITS
+    }
+
+    fn max_vcpus(&self) -> u32 {
+        MAX_VCPUS
+    }
+
+    fn feature_reg(&self, reg: FeatureReg) -> Result<u64, HvError> {
+        let register = match reg {
+            FeatureReg::Dfr0 => SysReg::ID_AA64DFR0_EL1,
+            FeatureReg::Dfr1 => SysReg::ID_AA64DFR1_EL1,
+            FeatureReg::Isar0 => SysReg::ID_AA64ISAR0_EL1,
+            FeatureReg::Isar1 => SysReg::ID_AA64ISAR1_EL1,
+            FeatureReg::Mmfr0 => SysReg::ID_AA64MMFR0_EL1,
+            FeatureReg::Mmfr1 => SysReg::ID_AA64MMFR1_EL1,
+            FeatureReg::Mmfr2 => SysReg::ID_AA64MMFR2_EL1,
+            FeatureReg::Pfr0 => SysReg::ID_AA64PFR0_EL1,
+            FeatureReg::Pfr1 => SysReg::ID_AA64PFR1_EL1,
+            FeatureReg::Ctr => SysReg::CTR_EL0,
+            FeatureReg::Clidr => SysReg::CLIDR_EL1,
+            FeatureReg::Dczid => SysReg::DCZID_EL0,
+            FeatureReg::Smfr0 | FeatureReg::Zfr0 => {
+                return Err(HvError::Unsupported("the feature register of SVE and SME"));
+            }
+        };
+        Ok(register.row().reset)
+    }
+
+    fn ccsidr(&self, instruction: bool) -> [u64; 8] {
+        std::array::from_fn(|level| sysreg::cache::ccsidr(level as u32 + 1, instruction))
+    }
+
+    fn create_vm(&self, config: &VmConfig) -> Result<Arc<dyn Vm>, HvError> {
+        let memory = Arc::new(GuestMemory::new(config.ipa_bits, config.granule));
+        Ok(Arc::new(SoftwareVm {
+            memory,
+            clock: self.clock,
+            stopwatch: self.stopwatch,
+            ipa_bits: config.ipa_bits,
+        }))
+    }
+}
+
+struct SoftwareVm {
+    memory: Arc<GuestMemory>,
+    clock: fn() -> u64,
+    stopwatch: Stopwatch,
+    ipa_bits: u32,
+}
+
+impl Vm for SoftwareVm {
+    fn map(&self, host: usize, ipa: u64, size: u64, perms: Perms) -> Result<(), HvError> {
+        self.memory.map(host, ipa, size, perms)
+    }
+
+    fn unmap(&self, ipa: u64, size: u64) -> Result<(), HvError> {
+        self.memory.unmap(ipa, size)
+    }
+
+    fn protect(&self, ipa: u64, size: u64, perms: Perms) -> Result<(), HvError> {
+        self.memory.protect(ipa, size, perms)
+    }
+
+    fn uses_host_memory(&self, host: usize, size: u64) -> bool {
+        self.memory.uses_host_memory(host, size)
+    }
+
+    fn create_vcpu(&self, id: u64, _config: &VcpuConfig) -> Result<Box<dyn Vcpu>, HvError> {
+        let bell = Arc::new(Bell(Arc::new(Attention::default())));
+        self.memory.attend(&bell.0);
+        // MPIDR_EL1: bit 31 is RES1, affinity 0 is the vCPU's number until its user says more.
+        let cpu = Cpu::new(self.ipa_bits, 1 << 31 | id);
+        Ok(Box::new(SoftwareVcpu {
+            cpu,
+            tlb: Tlb::default(),
+            code: CodeCache::default(),
+            memory: self.memory.clone(),
+            bell,
+            clock: self.clock,
+            stopwatch: self.stopwatch,
+            ran_for: 0,
+        }))
+    }
+}
+
+struct Bell(Arc<Attention>);
+
+impl Cancel for Bell {
+    fn cancel(&self) {
+        self.0.ring(Attention::CANCEL);
+    }
+}
+
+struct SoftwareVcpu {
+    cpu: Cpu,
+    tlb: Tlb,
+    code: CodeCache,
+    memory: Arc<GuestMemory>,
+    bell: Arc<Bell>,
+    clock: fn() -> u64,
+    stopwatch: Stopwatch,
+    /// Time spent in `run`, in units of the stopwatch.
+    ran_for: u64,
+}
+
+/// Refuses a PSTATE that hardware would not enter a guest with.
+fn check_cpsr(pstate: Pstate) -> Result<(), HvError> {
+    match Spsr(pstate.0).mode() {
+        Some(Mode::El0t | Mode::El1t | Mode::El1h) => Ok(()),
+        Some(Mode::El2t | Mode::El2h) => Err(HvError::IllegalCpsr(pstate.0, "there is no EL2")),
+        None if pstate.any(pstate::AARCH32) => {
+            Err(HvError::IllegalCpsr(pstate.0, "there is no AArch32"))
+        }
+        None => Err(HvError::IllegalCpsr(pstate.0, "M[4:0] is reserved")),
+    }
+}
+
+impl Vcpu for SoftwareVcpu {
+    fn run(&mut self) -> Result<Exit, HvError> {
+        check_cpsr(self.cpu.pstate)?;
+        // Bits that PSTATE does not have: readable back by the API until the guest runs.
+        self.cpu.pstate.0 &= pstate::SPSR_FIELDS;
+        if std::mem::take(&mut self.cpu.tlb_stale) {
+            self.tlb.flush_all();
+        }
+        let start = (self.stopwatch.read)();
+        let Self { cpu, tlb, code, memory, bell, clock, .. } = self;
+        let exit = interp::run(cpu, tlb, code, memory, &bell.0, &*clock);
+        self.ran_for += (self.stopwatch.read)().saturating_sub(start);
+        // The lines hold for one run.
+        self.cpu.irq = false;
+        self.cpu.fiq = false;
+        Ok(exit)
+    }
+
+    fn canceller(&self) -> Arc<dyn Cancel> {
+        self.bell.clone()
+    }
+
+    fn reg(&self, reg: Reg) -> u64 {
+        match reg {
+            Reg::X(n) => self.cpu.x[usize::from(n) & 31],
+            Reg::Pc => self.cpu.pc,
+            Reg::Fpcr => self.cpu.get(SysReg::FPCR),
+            Reg::Fpsr => self.cpu.get(SysReg::FPSR),
+            Reg::Cpsr => self.cpu.pstate.0,
+        }
+    }
+
+    fn set_reg(&mut self, reg: Reg, value: u64) {
+        match reg {
+            Reg::X(31..) => {}
+            Reg::X(n) => self.cpu.x[usize::from(n)] = value,
+            Reg::Pc => self.cpu.pc = value,
+            Reg::Fpcr => self.cpu.set(SysReg::FPCR, value),
+            Reg::Fpsr => self.cpu.set(SysReg::FPSR, value),
+            Reg::Cpsr => self.cpu.pstate = Pstate(value),
+        }
+    }
+
+    fn simd_reg(&self, n: u8) -> u128 {
+        self.cpu.v[usize::from(n) & 31]
+    }
+
+    fn set_simd_reg(&mut self, n: u8, value: u128) {
+        self.cpu.v[usize::from(n) & 31] = value;
+    }
+
+    fn sys_reg(&self, id: u16) -> Result<u64, HvError> {
+        sysreg::api_read(&self.cpu, id, &self.clock).ok_or(HvError::NoSysReg(id))
+    }
+
+    fn set_sys_reg(&mut self, id: u16, value: u64) -> Result<(), HvError> {
+        sysreg::api_write(&mut self.cpu, id, value, &self.clock).ok_or(HvError::NoSysReg(id))
+    }
+
+    fn pending_interrupt(&self, line: Line) -> bool {
+        match line {
+            Line::Irq => self.cpu.irq,
+            Line::Fiq => self.cpu.fiq,
+        }
+    }
+
+    fn set_pending_interrupt(&mut self, line: Line, pending: bool) {
+        match line {
+            Line::Irq => self.cpu.irq = pending,
+            Line::Fiq => self.cpu.fiq = pending,
+        }
+    }
+
+    fn vtimer_mask(&self) -> bool {
+        self.cpu.vtimer_mask
+    }
+
+    fn set_vtimer_mask(&mut self, masked: bool) {
+        self.cpu.vtimer_mask = masked;
+    }
+
+    fn vtimer_offset(&self) -> u64 {
+        self.cpu.vtimer_offset
+    }
+
+    fn set_vtimer_offset(&mut self, offset: u64) {
+        self.cpu.vtimer_offset = offset;
+    }
+
+    fn trap_debug_exceptions(&self) -> bool {
+        self.cpu.trap_debug_exceptions
+    }
+
+    fn set_trap_debug_exceptions(&mut self, trap: bool) {
+        self.cpu.trap_debug_exceptions = trap;
+    }
+
+    fn trap_debug_reg_accesses(&self) -> bool {
+        self.cpu.trap_debug_reg_accesses
+    }
+
+    fn set_trap_debug_reg_accesses(&mut self, trap: bool) {
+        self.cpu.trap_debug_reg_accesses = trap;
+    }
+
+    fn exec_time(&self) -> u64 {
+        (self.stopwatch.nanoseconds)(self.ran_for)
+    }
+}

@@ -1,0 +1,28 @@
+//! The ID registers that depend on how the vCPU was made.
+
+use crate::state::Cpu;
+use anyvisor_arch::id::{PA_BITS, mmfr0};
+use anyvisor_arch::sysreg::SysReg;
+
+/// Index in [`PA_BITS`] of 48 bits: the widest without FEAT_LPA, which is not there.
+const WIDEST: usize = 5;
+
+/// ID_AA64MMFR0_EL1.PARange for a guest physical address of `ipa_bits`: the widest range that
+/// fits into it, so that no address that the guest believes in lies outside. 32 bits at least,
+/// the narrowest there is.
+pub fn pa_range(ipa_bits: u32) -> u64 {
+    let fits = PA_BITS[..=WIDEST].iter().rposition(|&bits| bits <= ipa_bits);
+    fits.unwrap_or(0) as u64
+}
+
+/// ID_AA64MMFR0_EL1 of a vCPU with `ipa_bits`.
+pub fn mmfr0(ipa_bits: u32) -> u64 {
+    let reset = SysReg::ID_AA64MMFR0_EL1.row().reset;
+    mmfr0::PA_RANGE.set(reset, pa_range(ipa_bits))
+}
+
+/// Sets what the table cannot know: the physical address range.
+pub fn reset(cpu: &mut Cpu) {
+    let value = mmfr0(cpu.ipa_bits);
+    cpu.set(SysReg::ID_AA64MMFR0_EL1, value);
+}

@@ -1,0 +1,184 @@
+//! System registers: what MRS and MSR do, and what the API reads and writes.
+//!
+//! An access by the guest goes through these questions, in this order:
+//!
+//! ```text
+//!   is there a row, and may this EL?     no: UNDEFINED            (table: read, write)
+//!   is its feature claimed?              no: UNDEFINED            (table: Kind::Gated)
+//!   does a control bit turn it away?     trap to EL1, UNDEFINED   (table: rules; traps.rs)
+//!   does the hypervisor want it?         exit with EC 0x18        (Kind::HypervisorTrap, ...)
+//!   then it happens                      stored, constant, or an effect
+//! ```
+//!
+//! Everything that can be said by data is said in `anyvisor_arch::sysreg`; here are the effects,
+//! each chosen by [`Effect`] in a `match` without a wildcard. The API (`hv_vcpu_get_sys_reg`)
+//! asks none of the questions: [`api_read`], [`api_write`].
+//!
+//! The module knows the state and nothing of how instructions are executed. Time is a function
+//! that is called where a register shows it, and nowhere else.
+
+pub mod cache;
+pub mod id;
+pub mod pstate;
+mod timer;
+pub mod traps;
+
+#[cfg(test)]
+mod tests;
+
+use crate::state::Cpu;
+use anyvisor_arch::esr::{Esr, SystemAccess};
+use anyvisor_arch::sysreg::{Api, Effect, Encoding, Kind, SysReg, Unlisted};
+
+/// The host counter in ticks of CNTFRQ_EL0: what CNTPCT_EL0 shows.
+pub type Now<'a> = &'a dyn Fn() -> u64;
+
+/// Why an access does not happen, and who hears of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// There is no such register here: an exception to EL1 with EC 0.
+    Undefined,
+    /// A control bit traps it to EL1 with this syndrome.
+    Trap(Esr),
+    /// It is the hypervisor's: an exit with this syndrome, the PC at the instruction.
+    Exit(Esr),
+}
+
+/// MRS at the current exception level. `rt` is the destination, for the syndrome.
+///
+/// # Errors
+/// Who hears of an access that does not happen.
+pub fn read(cpu: &mut Cpu, encoding: Encoding, rt: u32, now: Now) -> Result<u64, Refusal> {
+    match permit(cpu, encoding, rt, true)? {
+        Some(register) => Ok(value(cpu, register, now)),
+        None => Ok(0),
+    }
+}
+
+/// MSR (register) at the current exception level. `rt` is the source, for the syndrome.
+///
+/// # Errors
+/// Who hears of an access that does not happen.
+pub fn write(
+    cpu: &mut Cpu,
+    encoding: Encoding,
+    rt: u32,
+    value: u64,
+    now: Now,
+) -> Result<(), Refusal> {
+    if let Some(register) = permit(cpu, encoding, rt, false)? {
+        put(cpu, register, value, now);
+    }
+    Ok(())
+}
+
+/// `hv_vcpu_get_sys_reg`: by the API's ID, whatever the guest may. `None`: no such register.
+pub fn api_read(cpu: &Cpu, id: u16, now: Now) -> Option<u64> {
+    api_register(id).map(|register| value(cpu, register, now))
+}
+
+/// `hv_vcpu_set_sys_reg`: by the API's ID, whatever the guest may. `None`: no such register.
+///
+/// Bits that the register does not have are dropped, as a write by the guest drops them; the ID
+/// registers take any value.
+pub fn api_write(cpu: &mut Cpu, id: u16, value: u64, now: Now) -> Option<()> {
+    let register = api_register(id)?;
+    match register.row().kind {
+        Kind::Constant => cpu.set(register, value),
+        _ => put(cpu, register, value, now),
+    }
+    Some(())
+}
+
+/// The register of an API ID, if the VM has what the API's header says it waits for: there is no
+/// GIC, no EL2 and no SME.
+fn api_register(id: u16) -> Option<SysReg> {
+    let register = SysReg::from_api_id(id)?;
+    match register.row().api {
+        Api::Always => Some(register),
+        Api::Gic | Api::El2 | Api::Sme | Api::None => None,
+    }
+}
+
+/// Whether the access happens. `Ok(None)`: it does, and the register reads as zero.
+fn permit(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<SysReg>, Refusal> {
+    let el = cpu.pstate.el();
+    let syndrome = || Esr::system(SystemAccess { encoding, rt: rt as u8, read });
+    let Some(register) = SysReg::from_encoding(encoding) else {
+        return match encoding.unlisted() {
+            Unlisted::ReadsAsZero if el >= 1 && read => Ok(None),
+            Unlisted::HypervisorTrap if el >= 1 => Err(Refusal::Exit(syndrome())),
+            _ => Err(Refusal::Undefined),
+        };
+    };
+    let row = register.row();
+    let lowest = if read { row.read } else { row.write };
+    if !lowest.allows(el) || matches!(row.kind, Kind::Gated(_)) {
+        return Err(Refusal::Undefined);
+    }
+    for &rule in row.rules {
+        traps::check(cpu, rule, syndrome)?;
+    }
+    // MDCR_EL2.{TDA, TDRA, TDOSA}: `hv_vcpu_set_trap_debug_reg_accesses`.
+    let debug = encoding.op0() == 2 && cpu.trap_debug_reg_accesses;
+    if debug || row.kind == Kind::HypervisorTrap {
+        return Err(Refusal::Exit(syndrome()));
+    }
+    Ok(Some(register))
+}
+
+/// What a register reads as.
+fn value(cpu: &Cpu, register: SysReg, now: Now) -> u64 {
+    let effect = match register.row().kind {
+        Kind::Storage | Kind::Constant | Kind::Gated(_) | Kind::HypervisorTrap => {
+            return cpu.get(register);
+        }
+        Kind::Behaviour(effect) => effect,
+    };
+    match effect {
+        Effect::Translation | Effect::FpAccess | Effect::Debug => cpu.get(register),
+        Effect::Pstate(view) => pstate::read(cpu, view),
+        Effect::CacheGeometry => cache::geometry(cpu),
+        Effect::ZeroBlock => cache::zero_block(cpu),
+        Effect::ClaimSet => register.row().writable,
+        Effect::ClaimClear => cpu.get(SysReg::DBGCLAIMCLR_EL1),
+        Effect::Counter(clock) => timer::count(cpu, clock, now),
+        Effect::Timer(clock, which) => timer::read(cpu, clock, which, now),
+    }
+}
+
+/// What a write does.
+fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
+    let row = register.row();
+    let effect = match row.kind {
+        Kind::Storage | Kind::Gated(_) | Kind::HypervisorTrap => {
+            return cpu.set(register, row.masked(value));
+        }
+        Kind::Constant => return,
+        Kind::Behaviour(effect) => effect,
+    };
+    match effect {
+        Effect::Translation => {
+            cpu.set(register, row.masked(value));
+            // A TLB holds what SCTLR, TCR and MAIR made of a descriptor; what a table base names
+            // is told apart by the ASID, and otherwise the guest's to invalidate.
+            cpu.tlb_stale |= !matches!(register, SysReg::TTBR0_EL1 | SysReg::TTBR1_EL1);
+            cpu.regime_changed();
+        }
+        // CPACR_EL1 and the debug registers are looked at when an instruction asks.
+        Effect::FpAccess | Effect::Debug => cpu.set(register, row.masked(value)),
+        Effect::Pstate(view) => pstate::write(cpu, view, value),
+        // Both directions of the claim tags share one store.
+        Effect::ClaimSet => {
+            let tags = cpu.get(SysReg::DBGCLAIMCLR_EL1) | row.masked(value);
+            cpu.set(SysReg::DBGCLAIMCLR_EL1, tags);
+        }
+        Effect::ClaimClear => {
+            let tags = cpu.get(SysReg::DBGCLAIMCLR_EL1) & !row.masked(value);
+            cpu.set(SysReg::DBGCLAIMCLR_EL1, tags);
+        }
+        Effect::Timer(clock, which) => timer::write(cpu, clock, which, value, now),
+        // Read-only: MSR is UNDEFINED before it gets here, and the API does not name them.
+        Effect::CacheGeometry | Effect::ZeroBlock | Effect::Counter(_) => {}
+    }
+}

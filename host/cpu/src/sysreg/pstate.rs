@@ -1,0 +1,80 @@
+//! The registers that show PSTATE and the stack pointers, and MSR (immediate), which writes
+//! single fields of it.
+
+use super::{Refusal, traps};
+use crate::emit::PstateField;
+use crate::state::{Cpu, Pstate};
+use anyvisor_arch::esr::{Esr, SystemAccess};
+use anyvisor_arch::pstate::{CURRENT_EL_SHIFT, DAIF, F, I, NZCV, PAN, SPSEL_SP};
+use anyvisor_arch::sctlr;
+use anyvisor_arch::sysreg::{Encoding, View};
+
+/// What a view of PSTATE reads as.
+pub(super) fn read(cpu: &Cpu, view: View) -> u64 {
+    let field = |mask: u64| cpu.pstate.0 & mask;
+    match view {
+        View::CurrentEl => u64::from(cpu.pstate.el()) << CURRENT_EL_SHIFT,
+        View::SpSel => cpu.pstate.sp_index() as u64,
+        View::Daif => field(DAIF),
+        View::Nzcv => field(NZCV),
+        View::Pan => field(PAN),
+        View::SpEl0 => cpu.sp[0],
+        View::SpEl1 => cpu.sp[1],
+        // ISR_EL1 has I and F where PSTATE has their masks. SErrors there are none.
+        View::Interrupts => (if cpu.irq { I } else { 0 }) | (if cpu.fiq { F } else { 0 }),
+    }
+}
+
+/// Writes through a view of PSTATE; nothing for one that is read-only.
+pub(super) fn write(cpu: &mut Cpu, view: View, value: u64) {
+    match view {
+        View::SpSel => cpu.pstate.put(SPSEL_SP, value & SPSEL_SP != 0),
+        View::Daif => replace(cpu, DAIF, value),
+        View::Nzcv => replace(cpu, NZCV, value),
+        View::Pan => replace(cpu, PAN, value),
+        View::SpEl0 => cpu.sp[0] = value,
+        View::SpEl1 => cpu.sp[1] = value,
+        View::CurrentEl | View::Interrupts => {}
+    }
+}
+
+/// MSR (immediate): `imm` is CRm.
+///
+/// # Errors
+/// At EL0: DAIFSet and DAIFClr without SCTLR_EL1.UMA trap to EL1, SPSel and PAN are UNDEFINED.
+pub fn write_immediate(cpu: &mut Cpu, field: PstateField, imm: u32) -> Result<(), Refusal> {
+    let el0 = cpu.pstate.el() == 0;
+    let trapped = el0 && !traps::sctlr_has(cpu, sctlr::UMA);
+    let imm = u64::from(imm);
+    let masks = imm << F.trailing_zeros() & DAIF;
+    match field {
+        PstateField::SpSel | PstateField::Pan if el0 => return Err(Refusal::Undefined),
+        PstateField::DaifSet | PstateField::DaifClr if trapped => {
+            return Err(Refusal::Trap(syndrome(field, imm)));
+        }
+        PstateField::SpSel => cpu.pstate.put(SPSEL_SP, imm & 1 != 0),
+        PstateField::Pan => replace(cpu, PAN, imm << PAN.trailing_zeros()),
+        PstateField::DaifSet => cpu.pstate.put(masks, true),
+        PstateField::DaifClr => cpu.pstate.put(masks, false),
+    }
+    Ok(())
+}
+
+/// The syndrome of a trapped MSR (immediate): op0 is 0, Rt is 31 (DDI 0487, the encoding of MSR
+/// immediate), CRm the immediate.
+fn syndrome(field: PstateField, imm: u64) -> Esr {
+    let (op1, op2) = match field {
+        PstateField::SpSel => (0, 5),
+        PstateField::Pan => (0, 4),
+        PstateField::DaifSet => (3, 6),
+        PstateField::DaifClr => (3, 7),
+    };
+    let encoding = Encoding::new(0, op1, 4, (imm & 0xf) as u16, op2);
+    Esr::system(SystemAccess { encoding, rt: 31, read: false })
+}
+
+/// Replaces the bits of `mask`. PAN is a part of what address translation derives.
+fn replace(cpu: &mut Cpu, mask: u64, value: u64) {
+    let pstate = Pstate(cpu.pstate.0 & !mask | value & mask);
+    if mask & PAN != 0 { cpu.set_pstate(pstate) } else { cpu.pstate = pstate }
+}

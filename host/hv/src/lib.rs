@@ -1,0 +1,70 @@
+//! Apple's Hypervisor.framework for arm64, on machines that are not Apple silicon.
+//!
+//! The crate defines the `hv_*` functions (and `os_release`) that `applevisor-sys` 1.0 declares,
+//! by Apple's C ABI, and `mach_absolute_time`, which the timer's contract refers to. A program written against `applevisor` links with it by one line:
+//!
+//! ```
+//! use anyvisor_hv as _;
+//! ```
+//!
+//! On macOS the crate is empty, and the same program runs on Apple's framework.
+//!
+//! ```text
+//!   applevisor, applevisor-sys, a C program
+//!      |  hv_vm_create, hv_vcpu_run, ...
+//!      v
+//!   extern "C" shims      vm  memory  vm_config  vcpu  vcpu_config  registers
+//!      |                  interrupts  timer  debug  gic  sme  object  clock
+//!      |  Result<_, HvError>, made an hv_return_t in `answer`
+//!      v
+//!   engine()  ----------> anyvisor_vm::{Engine, Vm, Vcpu}
+//! ```
+//!
+//! # The shape of a call
+//!
+//! A shim does three things: it gives its pointers to `pointer` (null, alignment), it calls
+//! safe code that returns a `Result`, and it lets `answer` log a refusal and turn it into
+//! Apple's number. No panic crosses into C: `answer` catches it.
+//!
+//! # What the caller promises
+//!
+//! What can be checked is checked: vCPU numbers, threads, object handles, enumerations,
+//! alignment, ranges, whether mapped host memory exists. What cannot be checked, and is the
+//! safety contract of every `unsafe` function here: a pointer that is neither null nor misaligned
+//! points to memory of the type that the header names, and host memory mapped into the guest
+//! stays readable and writable until it is unmapped or the VM is destroyed.
+//!
+//! # Differences from Apple's framework
+//!
+//! - The functions of the GIC and of SME answer `HV_UNSUPPORTED`; so does a VM with EL2.
+//! - `hv_vcpu_set_simd_fp_reg` takes its 16 bytes as an integer, as `applevisor-sys` passes them
+//!   on stable Rust: Apple's header has a vector, which C passes in a vector register.
+//! - `hv_vm_deallocate` refuses memory that is still mapped into the guest with `HV_BUSY`: here it
+//!   is this process that would run into the hole.
+//! - Enumerations are taken as 32-bit integers, which is what the binding declares. Where the
+//!   header has 16 or 64 bits (`hv_sys_reg_t`, `hv_allocate_flags_t`), the low bits count.
+//! - The host is a Unix system: [`memory`] is built on `mmap`.
+
+#![cfg(not(target_os = "macos"))]
+#![allow(non_camel_case_types)] // the header's names
+#![allow(clippy::missing_safety_doc)] // one contract for all: "What the caller promises" above
+
+pub mod abi;
+pub mod clock;
+pub mod debug;
+pub mod gic;
+pub mod interrupts;
+pub mod memory;
+pub mod object;
+pub mod registers;
+pub mod sme;
+pub mod timer;
+pub mod vcpu;
+pub mod vcpu_config;
+pub mod vm;
+pub mod vm_config;
+
+mod answer;
+mod engine;
+mod pointer;
+mod stopwatch;

@@ -1,0 +1,137 @@
+//! The command line.
+
+use crate::report::Format;
+use crate::size;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Runs guests in virtual machines and checks what they and the hypervisor say of each other.
+#[derive(Debug, Parser)]
+#[command(name = "anyvisor", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the cases of a test kernel, each in a virtual machine of its own
+    ///
+    /// The exit status is 0 if all passed (or were skipped), 1 if one failed, 2 for a command
+    /// line or a file that does not fit.
+    Run(Run),
+    /// List the cases of a test kernel, without running anything
+    List(List),
+    /// Boot any kernel: an ELF file, or an Image of the Linux arm64 boot protocol
+    ///
+    /// Its console is the standard output and input. The exit status is 0 if it switched the
+    /// machine off, 3 if it asked for a reset, 1 if it was stopped, 2 for a command line or a
+    /// file that does not fit.
+    Boot(Boot),
+}
+
+/// What `run` takes.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The kernel's ELF file
+    pub kernel: PathBuf,
+    /// Run only the cases that fit this name or pattern (* and ?); may be given again
+    #[arg(long = "case", value_name = "NAME|GLOB")]
+    pub cases: Vec<String>,
+    /// RAM of each machine
+    #[arg(long, value_name = "SIZE", default_value = "128M", value_parser = size::parse)]
+    pub memory: u64,
+    /// Print a line for each exit, or for each instruction (on an engine that can)
+    #[arg(long, value_name = "WHAT")]
+    pub trace: Option<Trace>,
+    /// Stop a case after this many seconds
+    #[arg(long, value_name = "S", default_value = "10", value_parser = seconds, allow_negative_numbers = true)]
+    pub timeout: Duration,
+    /// How the results are shown
+    #[arg(long, value_enum, default_value = "pretty")]
+    pub format: Format,
+    /// Run cases in this many processes at once
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: u16,
+}
+
+/// What `list` takes.
+#[derive(Debug, Args)]
+pub struct List {
+    /// The kernel's ELF file
+    pub kernel: PathBuf,
+    /// How the cases are shown
+    #[arg(long, value_enum, default_value = "pretty")]
+    pub format: ListFormat,
+}
+
+/// What `boot` takes.
+#[derive(Debug, Args)]
+pub struct Boot {
+    /// The kernel
+    pub kernel: PathBuf,
+    /// Its command line
+    #[arg(long, value_name = "BOOTARGS", default_value = "", allow_hyphen_values = true)]
+    pub append: String,
+    /// RAM of the machine
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = size::parse)]
+    pub memory: u64,
+    /// Print a line for each exit, or for each instruction (on an engine that can)
+    #[arg(long, value_name = "WHAT")]
+    pub trace: Option<Trace>,
+    /// Stop it after this many seconds
+    #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true)]
+    pub timeout: Option<Duration>,
+}
+
+/// What is printed as it happens, on the standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Trace {
+    /// Each exit: when, where, why, and what was done about it.
+    Exits,
+    /// Each instruction that the software engine executes.
+    Instructions,
+}
+
+/// The formats of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// Text for people.
+    Pretty,
+    /// A JSON object a line.
+    Json,
+}
+
+/// Reads a time in seconds, whole or not.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time: write seconds above 0, as in 10 or 0.5");
+    let number: f64 = text.parse().map_err(|_| wrong())?;
+    match Duration::try_from_secs_f64(number) {
+        // Longer than a century is a mistake, and could overflow a deadline.
+        Ok(time) if !time.is_zero() && time.as_secs() < 100 * 365 * 86_400 => Ok(time),
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_seconds_above_zero() {
+        assert_eq!(seconds("10"), Ok(Duration::from_secs(10)));
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for text in ["0", "-1", "x", "", "nan", "inf", "1e300"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}

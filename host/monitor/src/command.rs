@@ -1,0 +1,205 @@
+//! The three commands, from the command line to the exit status.
+
+use crate::alarm::{Event, Remote};
+use crate::cli::{Boot, List, ListFormat, Run, Trace};
+use crate::console::Console;
+use crate::image::{CaseInfo, Image, ImageError, cases};
+use crate::machine::{Config, Machine, SetupError};
+use crate::ram::RamRange;
+use crate::report::{Report, reporter};
+use crate::run::Stop;
+use crate::select::{NoSuchCase, select};
+use crate::suite::{Suite, Summary};
+use crate::workers::{self, WorkerError};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// A case failed, or a guest was stopped.
+const FAILED: u8 = 1;
+/// The guest asked for a reset.
+const RESET: u8 = 3;
+
+/// No kernel is larger; a file that is (or a device without an end) is not read to memory.
+const LARGEST_FILE: u64 = 1 << 30;
+
+/// What is wrong with the command line, a file or the machine. One line each.
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    /// The file cannot be read.
+    #[error("{}: {error}", .path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// The system's reason.
+        error: std::io::Error,
+    },
+    /// The file is no regular file.
+    #[error("{}: not a regular file", .0.display())]
+    NotAFile(PathBuf),
+    /// The file is too large.
+    #[error("{}: {size} bytes; a kernel has at most {LARGEST_FILE}", .path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// Its size.
+        size: u64,
+    },
+    /// The file is no kernel that fits.
+    #[error("{}: {error}", .path.display())]
+    Image {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: ImageError,
+    },
+    /// There is no such case.
+    #[error("{}: {error}", .path.display())]
+    Case {
+        /// Which kernel.
+        path: PathBuf,
+        /// What was asked for, and what there is.
+        error: NoSuchCase,
+    },
+    /// There is no VM to be had.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The processes of `--jobs`.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+}
+
+/// `anyvisor run`.
+///
+/// # Errors
+/// Whatever is wrong before the first case starts, or with the machine.
+pub fn run(args: &Run) -> Result<ExitCode, UsageError> {
+    let file = read(&args.kernel)?;
+    let wrong = |error| UsageError::Image { path: args.kernel.clone(), error };
+    let ram = RamRange::new(args.memory);
+    let image = Image::elf(&file, ram).map_err(wrong)?;
+    let all = cases(&file).map_err(wrong)?;
+    let chosen = select(&all, &args.cases)
+        .map_err(|error| UsageError::Case { path: args.kernel.clone(), error })?;
+
+    let trace = args.trace == Some(Trace::Exits);
+    let suite = Suite { image: &image, ram, timeout: args.timeout, trace };
+    let mut report = reporter(args.format);
+    let summary = match args.jobs {
+        1 => run_all(&suite, &chosen, report.as_mut())?,
+        _ => workers::run(args, &chosen, report.as_mut())?,
+    };
+    report.end(&summary);
+    Ok(if summary.failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+fn run_all(
+    suite: &Suite<'_>,
+    chosen: &[&CaseInfo],
+    report: &mut dyn Report,
+) -> Result<Summary, UsageError> {
+    let start = Instant::now();
+    let mut summary = Summary::default();
+    report.start(chosen.len());
+    for case in chosen {
+        report.begin(&case.name);
+        let outcome = suite.run(case)?;
+        summary.add(&outcome);
+        report.case(&outcome);
+    }
+    summary.time = start.elapsed();
+    Ok(summary)
+}
+
+/// `anyvisor list`.
+///
+/// # Errors
+/// A file that is no test kernel.
+pub fn list(args: &List) -> Result<ExitCode, UsageError> {
+    let file = read(&args.kernel)?;
+    let all =
+        cases(&file).map_err(|error| UsageError::Image { path: args.kernel.clone(), error })?;
+    match args.format {
+        ListFormat::Json => {
+            for case in &all {
+                let CaseInfo { name, claim, reference, .. } = case;
+                let needs = case.needs();
+                println!(
+                    "{}",
+                    serde_json::json!({ "name": name, "claim": claim, "reference": reference, "needs": needs })
+                );
+            }
+        }
+        ListFormat::Pretty => {
+            let width = all.iter().map(|case| case.name.len()).max().unwrap_or(0);
+            for case in &all {
+                let needs = case.needs();
+                let needs = if needs.is_empty() {
+                    String::new()
+                } else {
+                    format!(" [{}]", needs.join(" "))
+                };
+                println!("{:width$}  {}{needs}", case.name, case.claim);
+            }
+            println!("{} cases", all.len());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `anyvisor boot`.
+///
+/// # Errors
+/// Whatever is wrong before the guest starts.
+pub fn boot(args: &Boot) -> Result<ExitCode, UsageError> {
+    let file = read(&args.kernel)?;
+    let ram = RamRange::new(args.memory);
+    let image = Image::any(&file, ram)
+        .map_err(|error| UsageError::Image { path: args.kernel.clone(), error })?;
+    let config = Config {
+        image: &image,
+        ram,
+        bootargs: &args.append,
+        seal: false,
+        timeout: args.timeout,
+        trace: args.trace == Some(Trace::Exits),
+    };
+    let mut machine = Machine::new(&config, Console::stdout())?;
+    forward_input(machine.remote());
+    Ok(match machine.run() {
+        Stop::Off => ExitCode::SUCCESS,
+        Stop::Reset => ExitCode::from(RESET),
+        stop => {
+            eprint!("anyvisor: {stop}\n{}", machine.autopsy());
+            ExitCode::from(FAILED)
+        }
+    })
+}
+
+/// Gives the standard input to the guest, on a thread that ends with the process.
+fn forward_input(remote: Remote) {
+    let forward = move || {
+        let mut buffer = [0; 256];
+        while let Ok(count @ 1..) = std::io::stdin().read(&mut buffer) {
+            if !remote.send(Event::Input(buffer[..count].to_vec())) {
+                break;
+            }
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("input".into()).spawn(forward) {
+        log::warn!("the guest gets no input: {error}");
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, UsageError> {
+    let wrong = |error| UsageError::Read { path: path.into(), error };
+    let meta = std::fs::metadata(path).map_err(wrong)?;
+    if !meta.is_file() {
+        return Err(UsageError::NotAFile(path.into()));
+    }
+    if meta.len() > LARGEST_FILE {
+        return Err(UsageError::TooLarge { path: path.into(), size: meta.len() });
+    }
+    std::fs::read(path).map_err(wrong)
+}

@@ -1,0 +1,78 @@
+//! Where the guest's console goes.
+
+use std::io::{self, Write};
+
+/// A guest that prints without end fills no more than this.
+const CAPTURE_LIMIT: usize = 1 << 20;
+/// Bytes that may wait for a newline.
+const BUFFER: usize = 4096;
+
+/// The console's far end.
+#[derive(Debug)]
+pub enum Console {
+    /// Kept, up to 1 MiB.
+    Capture(Vec<u8>),
+    /// Written to the standard output, line by line or when the guest waits.
+    Stdout(Vec<u8>),
+}
+
+impl Console {
+    /// A console that is kept.
+    pub fn capture() -> Self {
+        Self::Capture(Vec::new())
+    }
+
+    /// A console that goes to the standard output.
+    pub fn stdout() -> Self {
+        Self::Stdout(Vec::with_capacity(BUFFER))
+    }
+
+    /// The guest printed `bytes`.
+    #[inline]
+    pub fn put(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Capture(kept) => {
+                let room = CAPTURE_LIMIT.saturating_sub(kept.len()).min(bytes.len());
+                kept.extend_from_slice(&bytes[..room]);
+            }
+            Self::Stdout(buffer) => {
+                buffer.extend_from_slice(bytes);
+                if bytes.contains(&b'\n') || buffer.len() >= BUFFER {
+                    self.flush();
+                }
+            }
+        }
+    }
+
+    /// Shows what waits.
+    pub fn flush(&mut self) {
+        if let Self::Stdout(buffer) = self
+            && !buffer.is_empty()
+        {
+            let mut out = io::stdout().lock();
+            // A reader that went away is no reason to stop the guest.
+            let _ = out.write_all(buffer).and_then(|()| out.flush());
+            buffer.clear();
+        }
+    }
+
+    /// What was kept, as text.
+    pub fn text(&self) -> String {
+        let Self::Capture(kept) = self else { return String::new() };
+        String::from_utf8_lossy(kept).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_that_prints_without_end_fills_no_more_than_the_limit() {
+        let mut console = Console::capture();
+        for _ in 0..3 {
+            console.put(&vec![b'x'; CAPTURE_LIMIT - 1]);
+        }
+        assert_eq!(console.text().len(), CAPTURE_LIMIT);
+    }
+}

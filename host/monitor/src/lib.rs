@@ -1,0 +1,52 @@
+//! The monitor: loads a guest, serves its traps through `applevisor`, and checks them from the
+//! outside.
+//!
+//! ```text
+//!   file --image--> segments --machine--> VM, RAM, vCPU
+//!                                           |
+//!                                run: present lines, enter, exit
+//!                                           |
+//!        +----------+-----------+-----------+----------+----------+
+//!     hypercall    mmio        wfx        sysreg     vtimer     cancel      (trap/)
+//!     psci, service devices    alarm     undefined   lines      alarm
+//!                                           |
+//!                          Stop, console, complaints, record
+//!                                           |
+//!   suite: one case, one VM --> Outcome --report--> KTAP, pretty, JSON
+//! ```
+//!
+//! It is written against the unmodified `applevisor` crate: on macOS that is Apple's framework;
+//! elsewhere `anyvisor-hv` is linked by the line below and nothing else here knows of it.
+
+#![deny(unsafe_code)] // but for `seam`, which says why
+
+#[cfg(not(target_os = "macos"))]
+use anyvisor_hv as _;
+
+pub mod alarm;
+pub mod autopsy;
+pub mod cli;
+pub mod command;
+pub mod console;
+pub mod devices;
+pub mod expect;
+pub mod fdt;
+pub mod image;
+pub mod ktap;
+pub mod lines;
+pub mod logging;
+pub mod machine;
+pub mod mmio_decode;
+pub mod program;
+pub mod ram;
+pub mod record;
+pub mod report;
+pub mod run;
+#[allow(unsafe_code)]
+pub mod seam;
+pub mod select;
+pub mod size;
+pub mod suite;
+pub mod trap;
+pub mod walk;
+pub mod workers;

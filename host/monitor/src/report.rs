@@ -1,0 +1,45 @@
+//! How a run is told: KTAP for programs that read test reports, a summary for people, JSON for
+//! programs of ours.
+
+mod json;
+mod ktap;
+mod pretty;
+
+use crate::suite::{Outcome, Summary};
+
+/// The formats of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// KTAP version 1.
+    Ktap,
+    /// Text for people.
+    Pretty,
+    /// A JSON object a line: one for each case, then the sum.
+    Json,
+}
+
+/// Someone who is told how a run goes on.
+pub trait Report {
+    /// The cases that will run.
+    fn start(&mut self, total: usize);
+    /// One of them starts.
+    fn begin(&mut self, name: &str);
+    /// One of them is over.
+    fn case(&mut self, outcome: &Outcome);
+    /// All are over.
+    fn end(&mut self, summary: &Summary);
+}
+
+/// The report of a format, to the standard output.
+pub fn reporter(format: Format) -> Box<dyn Report> {
+    match format {
+        Format::Ktap => Box::new(ktap::Ktap::default()),
+        Format::Pretty => Box::new(pretty::Pretty::new()),
+        Format::Json => Box::new(json::Json),
+    }
+}
+
+/// Indents each line of `text`.
+fn indented(text: &str, by: &str) -> String {
+    text.lines().map(|line| format!("{by}{line}\n")).collect()
+}

@@ -1,0 +1,125 @@
+//! The exit loop: what can happen to a guest, and who takes care of it.
+
+use crate::expect::{Next, Seen};
+use crate::machine::{Machine, remedy};
+use crate::record::Answer;
+use crate::trap::{announced, cancel, debug, hypercall, mmio, sysreg, vtimer, wfx};
+use anyvisor_arch::esr::{Esr, ExceptionClass};
+use applevisor::prelude::{ExitReason, HypervisorError};
+use std::fmt;
+
+/// Why a machine stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// PSCI SYSTEM_OFF.
+    Off,
+    /// PSCI SYSTEM_RESET.
+    Reset,
+    /// PSCI CPU_OFF of the last vCPU.
+    CpuOff,
+    /// It had its time.
+    Timeout,
+    /// It did something that nobody has an answer to.
+    Unhandled(String),
+    /// The framework refused to go on.
+    Refused(HypervisorError),
+}
+
+impl From<HypervisorError> for Stop {
+    fn from(error: HypervisorError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("the guest switched the machine off"),
+            Self::Reset => f.write_str("the guest asked for a reset"),
+            Self::CpuOff => f.write_str("the guest switched its last vCPU off"),
+            Self::Timeout => f.write_str("the guest did not end in time"),
+            Self::Unhandled(why) => f.write_str(why),
+            Self::Refused(error) => write!(f, "the framework refused: {error}: {}", remedy(error)),
+        }
+    }
+}
+
+impl Machine {
+    /// Runs the guest until it stops.
+    pub fn run(&mut self) -> Stop {
+        let stop = loop {
+            if let Err(stop) = self.enter() {
+                break stop;
+            }
+        };
+        if self.trace {
+            eprintln!("{:>12?} stop: {stop}", self.started.elapsed());
+        }
+        self.devices.console.flush();
+        stop
+    }
+
+    /// One entry and the exit that ends it. `Err` is the end of the run, good or bad.
+    #[inline]
+    fn enter(&mut self) -> Result<(), Stop> {
+        self.lines.present(&self.vcpu)?; // level sensitive: again at each entry
+        self.vcpu.run()?;
+        let exit = self.vcpu.get_exit_info();
+        let seen = Seen {
+            esr: exit.exception.syndrome,
+            far: exit.exception.virtual_address,
+            ipa: exit.exception.physical_address,
+            pc: self.pc()?,
+        };
+        self.record.begin(exit.reason, seen);
+        let answer = match exit.reason {
+            ExitReason::EXCEPTION => self.exception(seen),
+            ExitReason::VTIMER_ACTIVATED => vtimer::activated(self), // raises the IRQ line
+            ExitReason::CANCELED => cancel::handle(self),            // timeout, delayed events
+            ExitReason::UNKNOWN => Err(Stop::Unhandled("the framework gave no reason".into())),
+        };
+        if let Ok(answer) = answer {
+            self.record.end(answer);
+        }
+        if self.trace {
+            self.trace_exit();
+        }
+        answer?;
+        if self.lines.timer() {
+            vtimer::settle(self)?; // the guest may have silenced the timer
+        }
+        Ok(())
+    }
+
+    /// An exception that was taken to the hypervisor.
+    #[inline]
+    fn exception(&mut self, seen: Seen) -> Result<Answer, Stop> {
+        let class = Esr(seen.esr).class();
+        match class {
+            Ok(ExceptionClass::Hvc) => return hypercall::hvc(self), // PSCI, services
+            Ok(ExceptionClass::Smc) => return hypercall::smc(self), // the same
+            _ => {}
+        }
+        if self.expect.armed()
+            && let Next::After(after) = self.expect.check(seen)
+            && let Some(answer) = announced::go_on(self, seen, after)?
+        {
+            return Ok(answer); // a case announced it and said what to do
+        }
+        match class {
+            Ok(ExceptionClass::DataAbortLower) => mmio::handle(self, seen), // devices
+            Ok(ExceptionClass::InstructionAbortLower) => Err(mmio::no_instruction(self, seen)),
+            Ok(ExceptionClass::Wait) => wfx::handle(self, seen), // WFI sleeps, WFE yields
+            Ok(ExceptionClass::System) => sysreg::handle(self, seen), // MSR, MRS
+            Ok(_) => Err(debug::nobody_asked(seen)),             // breakpoints and the like
+            Err(_) => Err(debug::nobody_asked(seen)),
+        }
+    }
+
+    #[cold]
+    fn trace_exit(&self) {
+        if let Some(entry) = self.record.last().next_back() {
+            eprintln!("{:>12?} #{} {}", self.started.elapsed(), entry.number, entry.exit);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! HVC and SMC: the function identifier in W0 says what is asked for (SMCCC, DEN 0028).
+//!
+//! ```text
+//! 31    30     29      24 23          16 15            0
+//! fast  64-bit owner      zero           function
+//!              0 architecture    4 PSCI    6 ours
+//! ```
+//!
+//! The immediate is not looked at: SMCCC wants 0, and some hypervisors do not report it. X0
+//! returns the result, X1 to X3 or more where a function says so; all other registers keep their
+//! values.
+//!
+//! An unknown function answers NOT_SUPPORTED, -1, in all 64 bits of X0 (a 32-bit caller looks at
+//! W0, which is the same).
+
+use crate::machine::Machine;
+use crate::record::Answer;
+use crate::run::Stop;
+use crate::trap::{psci, service};
+use anyvisor_abi::{service as id, smccc};
+
+/// HVC: the PC is past the instruction already.
+#[inline]
+pub fn hvc(machine: &mut Machine) -> Result<Answer, Stop> {
+    dispatch(machine)
+}
+
+/// SMC: trapped, so the PC is at the instruction. There is no firmware below the monitor: the
+/// same functions answer.
+pub fn smc(machine: &mut Machine) -> Result<Answer, Stop> {
+    machine.advance()?;
+    dispatch(machine)
+}
+
+#[inline]
+fn dispatch(machine: &mut Machine) -> Result<Answer, Stop> {
+    let id = machine.x(0)? as u32;
+    let result = match id {
+        smccc::SMCCC_VERSION => smccc::SMCCC_VERSION_1_2 as i64,
+        smccc::SMCCC_ARCH_FEATURES => arch_features(machine.x(1)? as u32),
+        _ if psci::owns(id) => match psci::call(machine, id) {
+            Ok(result) => result,
+            Err(stop) => {
+                machine.record.end(Answer::LastCall { id });
+                return Err(stop);
+            }
+        },
+        _ if service::owns(id) => service::call(machine, id)?,
+        _ => smccc::NOT_SUPPORTED,
+    };
+    let x0 = result as u64;
+    machine.set_x(0, x0)?;
+    Ok(Answer::Call { id, x0 })
+}
+
+/// SMCCC_ARCH_FEATURES: 0 for the functions of the architecture range that exist.
+fn arch_features(id: u32) -> i64 {
+    match id {
+        smccc::SMCCC_VERSION | smccc::SMCCC_ARCH_FEATURES => smccc::SUCCESS,
+        _ => smccc::NOT_SUPPORTED,
+    }
+}
+
+/// A function's name, for people.
+pub fn name(id: u32) -> &'static str {
+    match id {
+        smccc::SMCCC_VERSION => "SMCCC_VERSION",
+        smccc::SMCCC_ARCH_FEATURES => "SMCCC_ARCH_FEATURES",
+        smccc::PSCI_VERSION => "PSCI_VERSION",
+        smccc::PSCI_CPU_SUSPEND_32 | smccc::PSCI_CPU_SUSPEND_64 => "CPU_SUSPEND",
+        smccc::PSCI_CPU_OFF => "CPU_OFF",
+        smccc::PSCI_CPU_ON_32 | smccc::PSCI_CPU_ON_64 => "CPU_ON",
+        smccc::PSCI_AFFINITY_INFO_32 | smccc::PSCI_AFFINITY_INFO_64 => "AFFINITY_INFO",
+        smccc::PSCI_MIGRATE_INFO_TYPE => "MIGRATE_INFO_TYPE",
+        smccc::PSCI_SYSTEM_OFF => "SYSTEM_OFF",
+        smccc::PSCI_SYSTEM_RESET => "SYSTEM_RESET",
+        smccc::PSCI_FEATURES => "PSCI_FEATURES",
+        id::CALL_UID => "CALL_UID",
+        id::CALL_REVISION => "CALL_REVISION",
+        id::EXPECT_EXIT => "EXPECT_EXIT",
+        id::EXIT_RECORD => "EXIT_RECORD",
+        id::PROTECT => "PROTECT",
+        id::INJECT => "INJECT",
+        id::VTIMER => "VTIMER",
+        id::CANCEL => "CANCEL",
+        id::HOST_TIME => "HOST_TIME",
+        _ => "unknown function",
+    }
+}

@@ -1,0 +1,69 @@
+//! The contract of Hypervisor.framework's arm64 API, tested against whatever serves it: Apple's
+//! framework on a Mac, `anyvisor-hv` elsewhere. A disagreement on a Mac is a fact to learn.
+//!
+//! ```text
+//!   case        a test with the source of what it expects
+//!   raw         the functions, declared so that null and nonsense can be passed
+//!   guest       a VM with one vCPU and a few instructions in its memory
+//!   code        those instructions' encodings
+//!
+//!   symbols     every function exists            lifecycle   VM and vCPU, made and destroyed
+//!   config      VM and vCPU configurations       memory      allocate, map, unmap, protect
+//!   registers   general and SIMD                 sys_regs    system registers by ID
+//!   exits       what a run reports               running     changes while a guest runs
+//!   interrupts  IRQ and FIQ lines                timer       the virtual timer
+//!   threads     who may call what                pointers    null and misaligned pointers
+//!   absent      what is not supported here       binding     the binding's own faults
+//! ```
+//!
+//! A process has one VM at a time, so cases run one after the other, each on a thread of its own
+//! (a thread has one vCPU at most).
+
+#![deny(unsafe_code)] // allowed in `raw` and `absent`: they declare the C functions
+
+#[allow(unsafe_code)]
+mod absent;
+mod binding;
+mod case;
+mod code;
+mod config;
+mod exits;
+mod guest;
+mod interrupts;
+mod lifecycle;
+mod memory;
+mod pointers;
+#[allow(unsafe_code)]
+mod raw;
+mod registers;
+mod running;
+mod symbols;
+mod sys_regs;
+mod threads;
+mod timer;
+
+#[cfg(not(target_os = "macos"))]
+use anyvisor_hv as _; // defines the functions that Apple's framework defines on a Mac
+
+fn main() {
+    let mut arguments = libtest_mimic::Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let cases = [
+        symbols::cases(),
+        lifecycle::cases(),
+        config::cases(),
+        memory::cases(),
+        registers::cases(),
+        sys_regs::cases(),
+        exits::cases(),
+        running::cases(),
+        interrupts::cases(),
+        timer::cases(),
+        threads::cases(),
+        pointers::cases(),
+        absent::cases(),
+        binding::cases(),
+    ];
+    let trials = cases.into_iter().flatten().map(case::Case::into_trial).collect();
+    libtest_mimic::run(&arguments, trials).exit();
+}

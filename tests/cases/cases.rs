@@ -1,0 +1,45 @@
+//! The guest's cases as tests, on every hypervisor at hand; and what the monitor says of files
+//! and guests that are no good.
+//!
+//! ```text
+//! engine::NAME     a case of $ANYVISOR_KERNEL on the monitor's own machine
+//! qemu::NAME       the same case in the same kernel ($ANYVISOR_KERNEL_IMAGE) under $ANYVISOR_QEMU
+//! file::NAME       a file that is no kernel: one clear line, exit status 2
+//! usage::NAME      a command line that does not fit: the same
+//! guest::NAME      a guest that hangs, crashes or lies: the report, exit status 1
+//! ```
+//!
+//! What is not there (a kernel, QEMU) is one ignored test that says why.
+
+#![forbid(unsafe_code)]
+
+mod elf;
+mod engine;
+mod file;
+mod guest;
+mod program;
+mod qemu;
+
+use libtest_mimic::{Arguments, Completion, Trial};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if program::is_asked_for() {
+        return anyvisor_monitor::program::main();
+    }
+    let mut trials = engine::trials();
+    trials.extend(qemu::trials());
+    trials.extend(file::trials());
+    trials.extend(guest::trials());
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// A test that cannot be: ignored, with the reason.
+fn missing(name: &str, reason: String) -> Vec<Trial> {
+    vec![Trial::ignorable_test(name, move || Ok(Completion::ignored_with(reason)))]
+}
+
+/// An environment variable that says where something is.
+fn place(name: &str) -> Result<String, String> {
+    std::env::var(name).map_err(|_| format!("{name} is not set; cargo xtask test sets it"))
+}

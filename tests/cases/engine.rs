@@ -1,0 +1,53 @@
+//! Every case on the monitor's own machine: whatever serves `hv_*` here.
+
+use crate::{missing, place};
+use anyvisor_monitor::image::{CaseInfo, Image, cases};
+use anyvisor_monitor::ram::RamRange;
+use anyvisor_monitor::suite::{Suite, Verdict};
+use libtest_mimic::{Completion, Failed, Trial};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+const MEMORY: u64 = 128 << 20;
+/// Generous: the engine may be an unoptimised build on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A process has one VM at a time.
+static ONE_VM: Mutex<()> = Mutex::new(());
+
+/// One test a case.
+pub fn trials() -> Vec<Trial> {
+    let (kernel, all) = match kernel() {
+        Ok(found) => found,
+        Err(reason) => return missing("engine", reason),
+    };
+    let trial = |case: CaseInfo| {
+        let kernel = kernel.clone();
+        Trial::ignorable_test(format!("engine::{}", case.name), move || run(&kernel, &case))
+    };
+    all.into_iter().map(trial).collect()
+}
+
+/// The kernel's file and its cases.
+pub fn kernel() -> Result<(Arc<Vec<u8>>, Vec<CaseInfo>), String> {
+    let path = place("ANYVISOR_KERNEL")?;
+    let file = std::fs::read(&path).map_err(|error| format!("{path}: {error}"))?;
+    let all = cases(&file).map_err(|error| format!("{path}: {error}"))?;
+    Ok((Arc::new(file), all))
+}
+
+fn run(file: &[u8], case: &CaseInfo) -> Result<Completion, Failed> {
+    let _turn = ONE_VM.lock().unwrap_or_else(PoisonError::into_inner);
+    let ram = RamRange::new(MEMORY);
+    let image = Image::elf(file, ram)?;
+    let suite = Suite { image: &image, ram, timeout: TIMEOUT, trace: false };
+    let outcome = suite.run(case)?;
+    let reasons = outcome.reasons.join("; ");
+    match outcome.verdict {
+        Verdict::Passed => Ok(Completion::Completed),
+        Verdict::Skipped => Ok(Completion::ignored_with(reasons)),
+        Verdict::Failed => {
+            Err(format!("{reasons}\n{}\n{}", outcome.console, outcome.autopsy).into())
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Random cases of a row: the word by the row's picture, the state by chance, and then whatever
+//! the row needs for its cases to be worth running: addresses that exist, branches that land.
+
+use crate::case::{BRK, Case, State};
+use crate::exempt;
+use crate::machine::{
+    CODE, END, END_BYTES, MIDDLE, MIDDLE_BYTES, PAGE, SLOT_BYTES, SLOT_WORDS, WINDOW, WINDOW_WORDS,
+    slot,
+};
+use crate::random::Random;
+use anyvisor_arch::pstate::NZCV;
+use anyvisor_arch::sysreg::SysReg;
+use anyvisor_cpu::a64::{Field, Row};
+
+/// Fields that stand in the same place in every row that has them.
+const RD: Field = Field::new("000000000000000000000000000ddddd", "d");
+const RN: Field = Field::new("0000000000000000000000nnnnn00000", "n");
+const RM: Field = Field::new("00000000000mmmmm0000000000000000", "m");
+const RT2: Field = Field::new("00000000000000000ttttt0000000000", "t");
+const SIZE: Field = Field::new("ss000000000000000000000000000000", "s");
+/// The lower and upper halves of the offsets that branches and literal loads have.
+const IMM14: u32 = 14;
+const IMM19: u32 = 19;
+const IMM26: u32 = 26;
+/// L, of exclusives.
+const LOAD: u32 = 1 << 22;
+const CLREX: u32 = 0xd503_3f5f;
+/// How the names of rows begin that do not end a block and are not data processing either.
+const NOT_DATA: [&str; 6] = ["Load", "Exclusive", "Mrs", "Clrex", "Dsb", "Dmb"];
+
+/// A random word of a row.
+pub fn word(random: &mut Random, row: Row) -> u32 {
+    let pattern = row.pattern();
+    loop {
+        let mut free = random.bits() as u32;
+        match row.name() {
+            // Half of them registers that EL0 may access, a quarter registers that there are.
+            "Mrs" | "MsrReg" => {
+                let register = match random.below(4) {
+                    0 => None,
+                    1 => Some(random.pick(SysReg::ALL)),
+                    _ => Some(random.pick(&registers_of_el0(row))),
+                };
+                if let Some(register) = register {
+                    free = free & 0x1f | u32::from(register.encoding().0) << 5;
+                }
+            }
+            "Sys" if random.one_in(2) => {
+                free = free & 0x1f | random.pick(&exempt::CACHE_OPERATIONS) << 5;
+            }
+            _ => {}
+        }
+        let word = pattern.value | free & !pattern.mask;
+        if !exempt::word(row, word) {
+            return word;
+        }
+    }
+}
+
+/// The registers that EL0 may read (MRS) or write (MSR), and that can be compared.
+fn registers_of_el0(row: Row) -> Vec<SysReg> {
+    let allowed = |register: &SysReg| {
+        let row_of = register.row();
+        let lowest = if row.name() == "Mrs" { row_of.read } else { row_of.write };
+        lowest.allows(0) && !exempt::system_register(register.encoding())
+    };
+    SysReg::ALL.iter().copied().filter(allowed).collect()
+}
+
+/// A random state with PC at `pc`.
+pub fn state(random: &mut Random, pc: u64) -> State {
+    let mut x = std::array::from_fn(|_| random.value());
+    // Equal and opposite values are what comparisons turn on.
+    for _ in 0..random.below(4) {
+        let (from, to) = (random.below(31) as usize, random.below(31) as usize);
+        x[to] = if random.one_in(2) { x[from] } else { x[from].wrapping_neg() };
+    }
+    State {
+        x,
+        sp: random.value() & !15,
+        pc,
+        nzcv: random.bits() & NZCV,
+        window: std::array::from_fn::<_, WINDOW_WORDS, _>(|_| random.bits()),
+    }
+}
+
+/// A random case of `row` for slot `index`.
+pub fn case(random: &mut Random, row: Row, index: usize) -> Case {
+    let mut state = state(random, slot(index));
+    let mut word = word(random, row);
+    match row.name() {
+        "BranchCond" | "CompareBranch" => land(random, &mut word, state.pc, 5, IMM19),
+        "TestBranch" => land(random, &mut word, state.pc, 5, IMM14),
+        "Branch" => land(random, &mut word, state.pc, 0, IMM26),
+        "BranchRegister" | "Ret" => {
+            let target = landing(random);
+            state.set_x(RN.of(word), target);
+        }
+        "LoadLiteral" if !random.one_in(4) => {
+            let target = CODE + 4 * random.below(PAGE / 4 - 1);
+            put_offset(&mut word, target.wrapping_sub(state.pc), 5, IMM19);
+        }
+        "Sys" => {
+            let address = inside(random, 1);
+            state.set_x(RD.of(word), address);
+        }
+        "Exclusive" | "ExclusivePair" => return exclusive(random, row, word, state),
+        name => {
+            if let Some(access) = access(name, word, &state) {
+                aim(random, &mut state, RN.of(word), access);
+            } else if !name.starts_with("Load") && random.one_in(4) {
+                // What is no address may be misaligned.
+                state.sp |= random.below(16);
+            }
+        }
+    }
+    Case::new(&[word], state)
+}
+
+/// A few data processing instructions and perhaps a branch: what one leaves in registers and
+/// flags the next must find.
+pub fn sequence(random: &mut Random, index: usize) -> Case {
+    let data = |row: &Row| !row.ends_block() && !NOT_DATA.iter().any(|n| row.name().starts_with(n));
+    let rows: Vec<Row> = Row::all().filter(data).collect();
+    let mut words = Vec::new();
+    for _ in 0..1 + random.below(SLOT_WORDS as u64 - 2) {
+        words.push(loop {
+            let row = random.pick(&rows);
+            let word = word(random, row);
+            if !Row::of(word).is_unallocated() {
+                break word;
+            }
+        });
+    }
+    let state = state(random, slot(index));
+    if random.one_in(2) {
+        let branches =
+            Row::all().filter(|row| ["BranchCond", "CompareBranch"].contains(&row.name()));
+        let row = random.pick(&branches.collect::<Vec<_>>());
+        let mut branch = word(random, row);
+        land(random, &mut branch, state.pc + 4 * words.len() as u64, 5, IMM19);
+        words.push(branch);
+    }
+    Case::new(&words, state)
+}
+
+/// A memory access: what is added to the base, and how many bytes of what alignment there are.
+struct Access {
+    offset: u64,
+    bytes: u64,
+    alignment: u64,
+    /// It is misaligned only if the oracle faults as the manual says.
+    aligned: bool,
+}
+
+/// The access of a word, by its row's name. `None` if the row has none.
+fn access(name: &str, word: u32, state: &State) -> Option<Access> {
+    let signed =
+        |value: u32, bits: u32| ((value << (32 - bits)) as i32 >> (32 - bits)) as i64 as u64;
+    let size = SIZE.of(word);
+    let one = |offset| Access { offset, bytes: 1 << size, alignment: 1 << size, aligned: false };
+    Some(match name {
+        "LoadStoreImm9" => {
+            let post_indexed = word >> 10 & 3 == 1;
+            one(if post_indexed { 0 } else { signed(word >> 12 & 0x1ff, 9) })
+        }
+        "LoadStoreUnsigned" => one(u64::from(word >> 10 & 0xfff) << size),
+        "LoadStoreRegister" => {
+            let index = state.x(RM.of(word));
+            let index = match word >> 13 & 7 {
+                2 => u64::from(index as u32),
+                6 => index as i32 as i64 as u64,
+                _ => index,
+            };
+            one(index << if word & 1 << 12 != 0 { size } else { 0 })
+        }
+        "LoadStorePair" => {
+            let alignment = 4 << (size >> 1);
+            let post_indexed = word >> 23 & 3 == 1;
+            let offset = signed(word >> 15 & 0x7f, 7).wrapping_mul(alignment);
+            let offset = if post_indexed { 0 } else { offset };
+            Access { offset, bytes: 2 * alignment, alignment, aligned: false }
+        }
+        "LoadStoreOrdered" => Access { aligned: exempt::ORDERED_ALIGNMENT, ..one(0) },
+        _ => return None,
+    })
+}
+
+/// Makes the base register such that the access goes to the window.
+fn aim(random: &mut Random, state: &mut State, base: u32, access: Access) {
+    let mut address = match random.below(16) {
+        // Nothing there: bit 55 says which half of the address space it is.
+        0 => random.pick(&[0, 8, 1 << 46, 1 << 55, !0 << 48, 0x8000_0000_0000]),
+        // At the end, or over it.
+        1 | 2 => END + END_BYTES - random.below(2 * access.bytes + 8),
+        _ => inside(random, access.bytes),
+    };
+    if access.aligned || random.one_in(2) {
+        address &= !(access.alignment - 1);
+    }
+    // The top byte is a tag.
+    if random.one_in(8) {
+        address |= random.bits() & 0xff << 56;
+    }
+    let mut value = address.wrapping_sub(access.offset);
+    if base == 31 {
+        value &= !15;
+    }
+    state.set_base(base, value);
+}
+
+/// An address in the middle of the window, at which `bytes` bytes are compared. A base that is
+/// aligned down to 16 stays inside.
+fn inside(random: &mut Random, bytes: u64) -> u64 {
+    MIDDLE + 16 + random.below(MIDDLE_BYTES - 16 - bytes + 1)
+}
+
+/// An exclusive load and the store that belongs to it, or one of them alone.
+fn exclusive(random: &mut Random, row: Row, first: u32, mut state: State) -> Case {
+    let (size, base) = (SIZE.of(first), RN.of(first));
+    let pair = row.name() == "ExclusivePair";
+    let alignment = if pair { 8 << (size & 1) } else { 1 << size };
+    let mut aligned = Access { offset: 0, bytes: alignment, alignment, aligned: true };
+    let mut words = Vec::from([first]);
+    if first & LOAD != 0 {
+        // Not if the load changes the base: the oracle would let the store fail without a look at
+        // where it goes. (The manual's pseudocode checks the address first.)
+        let changes_base = RD.of(first) == base || pair && RT2.of(first) == base;
+        if !(changes_base && base != 31 || random.one_in(4)) {
+            words.extend(random.one_in(8).then_some(CLREX));
+            let second = loop {
+                let word = word(random, row) & !LOAD;
+                let same = SIZE.of(word) == size && RN.of(word) == base;
+                if same && !exempt::word(row, word) {
+                    break word;
+                }
+            };
+            words.push(second);
+        }
+        aligned.aligned = false;
+        aim(random, &mut state, base, aligned);
+    } else {
+        // It fails; so the oracle would not look at the address either.
+        let address = inside(random, alignment) & !(alignment.max(16) - 1);
+        state.set_base(base, address);
+    }
+    Case::new(&words, state)
+}
+
+/// Makes a direct branch go to a BRK, or far away: never to another case, nor to itself.
+fn land(random: &mut Random, word: &mut u32, pc: u64, lsb: u32, bits: u32) {
+    if random.one_in(4) {
+        let offset = ((*word >> lsb) << (32 - bits)) as i32 >> (32 - bits);
+        let target = pc.wrapping_add_signed(4 * i64::from(offset));
+        if !(CODE..CODE + PAGE).contains(&target) {
+            return;
+        }
+    }
+    put_offset(word, breakpoint(random).wrapping_sub(pc), lsb, bits);
+}
+
+fn put_offset(word: &mut u32, offset: u64, lsb: u32, bits: u32) {
+    let mask = ((1 << bits) - 1) << lsb;
+    *word = *word & !mask | ((offset >> 2) as u32) << lsb & mask;
+}
+
+/// The address of the BRK behind some case.
+fn breakpoint(random: &mut Random) -> u64 {
+    CODE + SLOT_BYTES * (1 + random.below(PAGE / SLOT_BYTES)) - 4
+}
+
+/// Where an indirect branch may go: to a BRK, tagged or not; misaligned; to what is no code.
+fn landing(random: &mut Random) -> u64 {
+    match random.below(8) {
+        0 => breakpoint(random) | random.bits() & 0xff << 56,
+        1 => breakpoint(random) | (1 + random.below(3)),
+        // Aligned: the oracle fetches before it looks at the alignment. (The manual's priorities
+        // have the PC alignment fault before the instruction abort.)
+        2 => random.pick(&[0, 4, WINDOW, 1 << 46, !3, 1 << 55, !0 << 48]),
+        _ => breakpoint(random),
+    }
+}
+
+/// A word that no row has: half of them rows with a fixed bit or two flipped.
+pub fn unallocated(random: &mut Random) -> u32 {
+    let rows: Vec<Row> = Row::all().collect();
+    loop {
+        let mut word = random.bits() as u32;
+        if random.one_in(2) {
+            let pattern = random.pick(&rows).pattern();
+            word = pattern.value | word & !pattern.mask;
+            for _ in 0..1 + random.below(2) {
+                word ^= 1 << random.below(32);
+            }
+        }
+        if Row::of(word).is_unallocated() && word != BRK && !exempt::unallocated(word) {
+            return word;
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `cargo xtask`: one command from a fresh clone to a booted guest.
+//!
+//! ```text
+//! run, list    guest ELF + monitor (release), then `anyvisor run` or `anyvisor list`
+//! test         guest ELF and Image, QEMU if it can be had, then `cargo test --workspace`
+//! check        format, lints, tidy, the guest's lints, the macOS side type-checked
+//! doctor       what was found, what `run` would do, what a person must install
+//!
+//! workspace    where things are                 progress, command   what a person sees
+//! toolchain    who compiles for the guest       debian/, offline    packages without root
+//! guest, image the kernel: ELF, flat Image      qemu                the other hypervisor
+//! ```
+//!
+//! Everything that is fetched lives under `target/tools`; nothing outside `target/` is written,
+//! with one exception that the user asked for by using rustup: `rustup target add`.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod command;
+mod debian;
+mod doctor;
+mod guest;
+mod image;
+mod list;
+mod macos;
+mod offline;
+mod progress;
+mod qemu;
+mod run;
+mod test;
+mod tidy;
+mod toolchain;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Builds, runs and tests Anyvisor.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Set up what is missing, build the guest and the monitor, boot the guest's cases.
+    Run(run::Args),
+    /// Run all tests: the crates' own, and every guest case on every engine that is here.
+    Test(test::Args),
+    /// Print the cases that the kernel's ELF file holds.
+    List(list::Args),
+    /// Format, lints, house rules, the guest's build, the macOS side: what CI insists on.
+    Check(check::Args),
+    /// Say what was found, what `run` would do, and what to install where it cannot help.
+    Doctor,
+    /// Sign a program with the hypervisor entitlement and run it: cargo's runner on macOS.
+    #[command(hide = true)]
+    Signed(macos::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = workspace::Workspace::find().and_then(|ws| match cli.command {
+        Command::Run(args) => run::run(&ws, &args),
+        Command::Test(args) => test::run(&ws, &args),
+        Command::List(args) => list::run(&ws, &args),
+        Command::Check(args) => check::run(&ws, &args),
+        Command::Doctor => doctor::run(&ws),
+        Command::Signed(args) => macos::run_signed(&ws, &args),
+    });
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        for cause in error.chain().skip(1) {
+            eprintln!("  because: {}", cause.to_string().replace('\n', "\n  "));
+        }
+        ExitCode::from(2)
+    })
+}

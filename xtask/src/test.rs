@@ -1,0 +1,90 @@
+//! `cargo xtask test`: every crate's tests, with the guest and QEMU at hand.
+//!
+//! The tests learn from the environment what there is; without it (plain `cargo test`) those
+//! that need a kernel skip, by name:
+//!
+//! ```text
+//! ANYVISOR_KERNEL         the kernel's ELF file
+//! ANYVISOR_KERNEL_IMAGE   the kernel as a flat Image
+//! ANYVISOR_QEMU           a program that is qemu-system-aarch64, or else
+//! ANYVISOR_QEMU_MISSING   the reason why there is none
+//! ANYVISOR_QEMU_USER      a program that is qemu-aarch64, or else
+//! ANYVISOR_QEMU_USER_MISSING
+//! ANYVISOR_ENGINE         what --engine said, if anything
+//! ```
+
+use crate::command::{Cmd, passthrough};
+use crate::workspace::{HostRust, Workspace, cargo};
+use crate::{guest, macos, qemu, run};
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+/// What serves the `hv_*` API.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Engine {
+    /// The software engine, on any machine.
+    Software,
+    /// Apple's Hypervisor.framework, on Apple silicon only.
+    Hvf,
+}
+
+/// What `test` takes.
+#[derive(clap::Args)]
+pub struct Args {
+    /// What serves the hv_* API; by default what the system has: on a Mac Apple's framework,
+    /// elsewhere the software engine.
+    #[arg(long, value_enum)]
+    engine: Option<Engine>,
+    /// Passed on to `cargo test`, for example a test's name or `-p PACKAGE`.
+    #[arg(allow_hyphen_values = true, value_name = "CARGO ARGS")]
+    cargo: Vec<String>,
+    /// Passed on to the test programs.
+    #[arg(last = true, value_name = "TEST ARGS")]
+    program: Vec<String>,
+}
+
+/// Builds what the tests need and runs them; the exit status is cargo's.
+///
+/// # Errors
+/// The engine cannot be had here, or the guest cannot be built.
+pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
+    let mac = cfg!(target_os = "macos");
+    match args.engine {
+        Some(Engine::Hvf) if !mac => bail!(
+            "--engine hvf is Apple's Hypervisor.framework: it needs a Mac with Apple silicon; \
+             this is {} (--engine software runs anywhere)",
+            std::env::consts::OS
+        ),
+        Some(Engine::Software) if mac => bail!(
+            "--engine software cannot be had on macOS: there hv_* is linked to Apple's framework"
+        ),
+        _ => {}
+    }
+    let host = HostRust::find()?;
+    let guest = guest::build(ws, &host)?;
+
+    let mut cmd = Cmd::new("tests", cargo())
+        .dir(&ws.root)
+        .args(["test", "--workspace"])
+        .env("ANYVISOR_KERNEL", &guest.elf)
+        .env("ANYVISOR_KERNEL_IMAGE", &guest.image);
+    let (qemu, missing) = qemu::prepare(ws)?;
+    let missing = missing.unwrap_or_default();
+    for (name, program) in [("ANYVISOR_QEMU", qemu.system), ("ANYVISOR_QEMU_USER", qemu.user)] {
+        cmd = match program {
+            Some(program) => cmd.env(name, program),
+            None => cmd.env(&format!("{name}_MISSING"), &missing),
+        };
+    }
+    if let Some(engine) = args.engine {
+        cmd = cmd.env("ANYVISOR_ENGINE", if engine == Engine::Hvf { "hvf" } else { "software" });
+    }
+    if mac {
+        cmd = cmd.args(["--config", &macos::runner_setting()?]);
+    }
+    cmd = cmd.args(&args.cargo);
+    if !args.program.is_empty() {
+        cmd = cmd.arg("--").args(&args.program);
+    }
+    Ok(run::status(passthrough(cmd)?))
+}
