@@ -161,6 +161,9 @@ impl Vcpu for SoftwareVcpu {
         if std::mem::take(&mut self.cpu.tlb_stale) {
             self.tlb.flush_all();
         }
+        // A hypervisor enters its guest by an exception return, which clears the local exclusive
+        // monitor (DDI 0487, `AArch64.ExceptionReturn`).
+        self.cpu.exclusive = None;
         let start = (self.stopwatch.read)();
         let Self { cpu, tlb, code, memory, bell, clock, .. } = self;
         let exit = interp::run(cpu, tlb, code, memory, &bell.0, &*clock);

@@ -4,29 +4,29 @@
 use crate::case::{BRK, Case, State};
 use crate::exempt;
 use crate::machine::{
-    CODE, END, END_BYTES, MIDDLE, MIDDLE_BYTES, PAGE, SLOT_BYTES, SLOT_WORDS, WINDOW, WINDOW_WORDS,
-    slot,
+    CODE, END, END_BYTES, MIDDLE, MIDDLE_BYTES, PAGE, SLOT_BYTES, WINDOW, WINDOW_WORDS, slot,
 };
 use crate::random::Random;
 use anyvisor_arch::pstate::NZCV;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_cpu::a64::{Field, Row};
 
-/// Fields that stand in the same place in every row that has them.
-const RD: Field = Field::new("000000000000000000000000000ddddd", "d");
-const RN: Field = Field::new("0000000000000000000000nnnnn00000", "n");
+/// Rd or Rt: these fields stand in the same place in every row that has them.
+pub const RD: Field = Field::new("000000000000000000000000000ddddd", "d");
+/// Rn.
+pub const RN: Field = Field::new("0000000000000000000000nnnnn00000", "n");
 const RM: Field = Field::new("00000000000mmmmm0000000000000000", "m");
-const RT2: Field = Field::new("00000000000000000ttttt0000000000", "t");
+/// Rt2.
+pub const RT2: Field = Field::new("00000000000000000ttttt0000000000", "t");
 const SIZE: Field = Field::new("ss000000000000000000000000000000", "s");
-/// The lower and upper halves of the offsets that branches and literal loads have.
+/// Widths of the offsets, in words, of branches and literal loads.
 const IMM14: u32 = 14;
-const IMM19: u32 = 19;
+/// Of B.cond, CBZ and literal loads.
+pub const IMM19: u32 = 19;
 const IMM26: u32 = 26;
 /// L, of exclusives.
 const LOAD: u32 = 1 << 22;
 const CLREX: u32 = 0xd503_3f5f;
-/// How the names of rows begin that do not end a block and are not data processing either.
-const NOT_DATA: [&str; 6] = ["Load", "Exclusive", "Mrs", "Clrex", "Dsb", "Dmb"];
 
 /// A random word of a row.
 pub fn word(random: &mut Random, row: Row) -> u32 {
@@ -117,36 +117,10 @@ pub fn case(random: &mut Random, row: Row, index: usize) -> Case {
     Case::new(&[word], state)
 }
 
-/// A few data processing instructions and perhaps a branch: what one leaves in registers and
-/// flags the next must find.
-pub fn sequence(random: &mut Random, index: usize) -> Case {
-    let data = |row: &Row| !row.ends_block() && !NOT_DATA.iter().any(|n| row.name().starts_with(n));
-    let rows: Vec<Row> = Row::all().filter(data).collect();
-    let mut words = Vec::new();
-    for _ in 0..1 + random.below(SLOT_WORDS as u64 - 2) {
-        words.push(loop {
-            let row = random.pick(&rows);
-            let word = word(random, row);
-            if !Row::of(word).is_unallocated() {
-                break word;
-            }
-        });
-    }
-    let state = state(random, slot(index));
-    if random.one_in(2) {
-        let branches =
-            Row::all().filter(|row| ["BranchCond", "CompareBranch"].contains(&row.name()));
-        let row = random.pick(&branches.collect::<Vec<_>>());
-        let mut branch = word(random, row);
-        land(random, &mut branch, state.pc + 4 * words.len() as u64, 5, IMM19);
-        words.push(branch);
-    }
-    Case::new(&words, state)
-}
-
-/// A memory access: what is added to the base, and how many bytes of what alignment there are.
-struct Access {
-    offset: u64,
+/// A memory access: where, and how many bytes of what alignment.
+pub struct Access {
+    /// What is added to the base.
+    pub offset: u64,
     bytes: u64,
     alignment: u64,
     /// It is misaligned only if the oracle faults as the manual says.
@@ -154,7 +128,7 @@ struct Access {
 }
 
 /// The access of a word, by its row's name. `None` if the row has none.
-fn access(name: &str, word: u32, state: &State) -> Option<Access> {
+pub fn access(name: &str, word: u32, state: &State) -> Option<Access> {
     let signed =
         |value: u32, bits: u32| ((value << (32 - bits)) as i32 >> (32 - bits)) as i64 as u64;
     let size = SIZE.of(word);
@@ -247,8 +221,21 @@ fn exclusive(random: &mut Random, row: Row, first: u32, mut state: State) -> Cas
     Case::new(&words, state)
 }
 
+/// Alternately an exclusive load and an exclusive store of the same place: between the two the
+/// hypervisor or the kernel has been at work, so that the store must fail.
+pub fn interrupted(random: &mut Random, index: usize) -> Case {
+    let mut state = state(random, slot(index));
+    state.window = [0; WINDOW_WORDS];
+    let (size, base, load) =
+        ((index as u32 / 2) << 30, random.below(29) as u32, index.is_multiple_of(2));
+    state.set_base(base, MIDDLE);
+    // LDXR Xt, [Xn]; STXR W29, Xt, [Xn].
+    let word = if load { 0x085f_7c00 } else { 0x081d_7c00 };
+    Case::new(&[word | size | base << 5 | random.below(29) as u32], state)
+}
+
 /// Makes a direct branch go to a BRK, or far away: never to another case, nor to itself.
-fn land(random: &mut Random, word: &mut u32, pc: u64, lsb: u32, bits: u32) {
+pub fn land(random: &mut Random, word: &mut u32, pc: u64, lsb: u32, bits: u32) {
     if random.one_in(4) {
         let offset = ((*word >> lsb) << (32 - bits)) as i32 >> (32 - bits);
         let target = pc.wrapping_add_signed(4 * i64::from(offset));

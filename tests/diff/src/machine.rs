@@ -12,7 +12,9 @@
 //! ```
 //!
 //! None of them can be reached from another by a direct branch (128 MiB) or a literal load, nor
-//! by a small offset from a power of two: a wild address finds nothing on either side.
+//! by a small offset from a power of two: a wild address finds nothing on either side. The
+//! records are where no random number of 32 bits points: an SP inside the executor's signal
+//! stack would make the kernel believe that a signal is being handled.
 
 /// One page of both CPUs.
 pub const PAGE: u64 = 0x1000;
@@ -45,7 +47,7 @@ pub const END: u64 = WINDOW + WINDOW_PAGES * PAGE - END_BYTES;
 pub const WINDOW_WORDS: usize = ((MIDDLE_BYTES + END_BYTES) / 8) as usize;
 
 /// Where the executor keeps the records, and after them its own data.
-pub const RECORDS: u64 = 0x6f0d_0000;
+pub const RECORDS: u64 = 0x1_6f0d_0000;
 
 /// The slot of a batch's case `index`.
 pub const fn slot(index: usize) -> u64 {

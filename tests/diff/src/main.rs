@@ -1,9 +1,10 @@
 //! Random instructions in random states, on our CPU and on QEMU's: every register, the flags, a
 //! window of memory and the way it ended must be the same. One test a row of the A64 table, one
-//! for words that have no row, and one for sequences.
+//! for words that have no row, and others for what takes several.
 //!
 //! ```text
 //!   generate  a row's word, a state for it       exempt    what cannot be compared, and why
+//!   sequence  several words                      case      what goes in and what comes out
 //!   subject   our CPU: a VM, EL0, an MMU         oracle    qemu-aarch64 -cpu cortex-a57
 //!   machine   addresses, the same for both       executor  the program that runs in it
 //! ```
@@ -21,6 +22,7 @@ mod generate;
 mod machine;
 mod oracle;
 mod random;
+mod sequence;
 mod subject;
 
 use crate::case::{BRK, Case, Difference, End, Outcome};
@@ -48,18 +50,20 @@ struct Setting {
 
 /// What a test is about.
 #[derive(Clone, Copy)]
-enum Subject {
+enum Topic {
     Row(Row),
     Unallocated,
     Sequence,
+    Interrupted,
 }
 
-impl Subject {
+impl Topic {
     fn name(self) -> &'static str {
         match self {
             Self::Row(row) => row.name(),
             Self::Unallocated => "Unallocated",
             Self::Sequence => "Sequence",
+            Self::Interrupted => "Interrupted",
         }
     }
 
@@ -71,7 +75,8 @@ impl Subject {
                 let word = generate::unallocated(random);
                 Case::new(&[word], generate::state(random, slot(index)))
             }
-            Self::Sequence => generate::sequence(random, index),
+            Self::Sequence => sequence::case(random, index),
+            Self::Interrupted => generate::interrupted(random, index),
         }
     }
 
@@ -103,15 +108,15 @@ fn all(qemu: PathBuf) -> Vec<Trial> {
         Ok(setting) => Arc::new(setting),
         Err(error) => return vec![Trial::test("diff::setting", move || Err(error))],
     };
-    let trial = |subject: Subject| {
+    let trial = |topic: Topic| {
         let setting = setting.clone();
-        Trial::test(format!("diff::{}", subject.name()), move || compare(&setting, subject))
+        Trial::test(format!("diff::{}", topic.name()), move || compare(&setting, topic))
     };
     let row = |row: Row| match exempt::ROWS.iter().find(|(name, _)| *name == row.name()) {
         Some((name, reason)) => ignored(&format!("diff::{name}"), reason),
-        None => trial(Subject::Row(row)),
+        None => trial(Topic::Row(row)),
     };
-    let others = [Subject::Unallocated, Subject::Sequence];
+    let others = [Topic::Unallocated, Topic::Sequence, Topic::Interrupted];
     Row::all().map(row).chain(others.map(trial)).collect()
 }
 
@@ -156,15 +161,15 @@ fn number(name: &str) -> Result<Option<u64>, Failed> {
     }
 }
 
-/// Runs a subject's cases on both CPUs, a batch at a time.
-fn compare(setting: &Setting, subject: Subject) -> Result<(), Failed> {
-    let mut random = Random::new(setting.seed, subject.name());
+/// Runs a topic's cases on both CPUs, a batch at a time.
+fn compare(setting: &Setting, topic: Topic) -> Result<(), Failed> {
+    let mut random = Random::new(setting.seed, topic.name());
     let mut ours = subject::Subject::new()?;
     let mut theirs = oracle::Oracle::start(&setting.qemu, &setting.executor)?;
     let (mut wrong, mut report, mut completed) = (0, String::new(), 0);
     for first in (0..setting.cases).step_by(BATCH) {
         let count = (setting.cases - first).min(BATCH as u64) as usize;
-        let cases: Vec<Case> = (0..count).map(|i| subject.case(&mut random, i)).collect();
+        let cases: Vec<Case> = (0..count).map(|i| topic.case(&mut random, i)).collect();
         let mut code: Vec<u32> = cases.iter().flat_map(|case| case.code).collect();
         code.resize(BATCH * SLOT_WORDS, BRK);
         theirs.ask(&cases, &code)?;
@@ -191,7 +196,7 @@ fn compare(setting: &Setting, subject: Subject) -> Result<(), Failed> {
         )
         .into());
     }
-    if completed < subject.least_completed(cases) {
+    if completed < topic.least_completed(cases) {
         return Err(
             format!("only {completed} of {cases} cases completed: what do they test?").into()
         );

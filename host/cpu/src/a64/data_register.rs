@@ -73,7 +73,7 @@ rows! {
     /// LSLV, LSRV, ASRV, RORV.
     ShiftVariable "z0011010110mmmmm0010oonnnnnddddd" { sf = z, rm = m, op2 = o, rn = n, rd = d }
         text |i, pc| {
-            three(["lsl", "lsr", "asr", "ror"][i.op2 as usize], Size::sf(i.sf), i.rd, i.rn, i.rm)
+            three(["lslv", "lsrv", "asrv", "rorv"][i.op2 as usize], Size::sf(i.sf), i.rd, i.rn, i.rm)
         }
         execute |i, e| {
             let size = Size::sf(i.sf);
@@ -196,8 +196,14 @@ rows! {
             let name = [["add", "adds"], ["sub", "subs"]][i.op as usize][i.s as usize];
             let rd = if i.s == 0 { reg_sp(size, i.rd) } else { reg(size, i.rd) };
             let rm = reg(if i.option & 3 == 3 { size } else { Size::W }, i.rm);
-            let amount = if i.imm3 == 0 { String::new() } else { format!(" #{}", i.imm3) };
-            format!("{name}\t{rd}, {}, {rm}, {}{amount}", reg_sp(size, i.rn), EXTENDS[i.option as usize])
+            // With SP, the extension that changes nothing is spelled as a shift.
+            let sp = i.rn == 31 || (i.rd == 31 && i.s == 0);
+            let how = match (sp && i.option == 2 + i.sf, i.imm3) {
+                (true, amount) => shift(0, amount),
+                (false, 0) => format!(", {}", EXTENDS[i.option as usize]),
+                (false, amount) => format!(", {} #{amount}", EXTENDS[i.option as usize]),
+            };
+            format!("{name}\t{rd}, {}, {rm}{how}", reg_sp(size, i.rn))
         }
         execute |i, e| {
             let size = Size::sf(i.sf);

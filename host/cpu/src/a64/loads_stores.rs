@@ -7,7 +7,7 @@
 //! * STXR with the status register among the others: the old values are stored.
 
 use super::data_register::extend_reg;
-use super::operand::{EXTENDS, offset_address, reg, reg_sp, target};
+use super::operand::{EXTENDS, offset_address, prefetch, reg, reg_sp, target};
 use super::pattern::signed;
 use super::rows;
 use crate::emit::{Access, Emit, Size};
@@ -92,7 +92,7 @@ fn name(size: u32, op: Op, stem: &str) -> String {
 /// `name\trt, address`.
 fn text(size: u32, op: Op, stem: &str, rt: u32, address: &str) -> String {
     let rt = match op {
-        Op::Prefetch => format!("#{rt:#x}"),
+        Op::Prefetch => prefetch(rt),
         _ => reg(register_size(size, op), rt),
     };
     format!("{}\t{rt}, {address}", name(size, op, stem))
@@ -107,7 +107,7 @@ rows! {
                 0 => format!("ldr\t{}, {to}", reg(Size::W, i.rt)),
                 1 => format!("ldr\t{}, {to}", reg(Size::X, i.rt)),
                 2 => format!("ldrsw\t{}, {to}", reg(Size::X, i.rt)),
-                _ => format!("prfm\t#{:#x}, {to}", i.rt),
+                _ => format!("prfm\t{}, {to}", prefetch(i.rt)),
             }
         }
         execute |i, e| {

@@ -32,6 +32,30 @@ pub const SHIFTS: [&str; 4] = ["lsl", "lsr", "asr", "ror"];
 /// The eight extensions.
 pub const EXTENDS: [&str; 8] = ["uxtb", "uxth", "uxtw", "uxtx", "sxtb", "sxth", "sxtw", "sxtx"];
 
+/// What DMB and DSB wait for: domain and types, CRm.
+pub fn barrier(crm: u32) -> String {
+    let domain = match crm >> 2 {
+        _ if crm & 3 == 0 => return format!("#{crm:#04x}"),
+        _ if crm == 15 => return "sy".into(),
+        0 => "osh",
+        1 => "nsh",
+        2 => "ish",
+        _ => "",
+    };
+    format!("{domain}{}", ["", "ld", "st", ""][crm as usize & 3])
+}
+
+/// What PRFM prepares for, into which cache, and how it will be used; or the number of a hint
+/// that has no name.
+pub fn prefetch(rt: u32) -> String {
+    let (kind, level, policy) = (rt >> 3, rt >> 1 & 3, rt & 1);
+    if kind == 3 || level == 3 {
+        return format!("#{rt:#04x}");
+    }
+    let kind = ["pld", "pli", "pst"][kind as usize];
+    format!("{kind}l{}{}", level + 1, ["keep", "strm"][policy as usize])
+}
+
 /// `, lsl #3`, or nothing for LSL by 0.
 pub fn shift(kind: u32, amount: u32) -> String {
     match (kind, amount) {

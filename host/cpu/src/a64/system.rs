@@ -1,6 +1,6 @@
 //! System instructions (DDI 0487 C4.1: "System instructions" of the branch group, C5).
 
-use super::operand::reg;
+use super::operand::{barrier, reg};
 use super::rows;
 use crate::emit::{Barrier, Call, PstateField, Size};
 use anyvisor_arch::sysreg::{Encoding, SysReg};
@@ -45,7 +45,7 @@ rows! {
 
     /// DSB, DMB: opc is 00 or 01.
     Dsb "11010101000000110011mmmm10011111" { crm = m }
-        text |i, pc| { format!("dsb\t#{:#x}", i.crm) }
+        text |i, pc| { format!("dsb\t{}", barrier(i.crm)) }
         execute |i, e| {
             e.barrier(Barrier::Dsb(i.crm));
             Ok(())
@@ -53,7 +53,7 @@ rows! {
 
     /// DMB.
     Dmb "11010101000000110011mmmm10111111" { crm = m }
-        text |i, pc| { format!("dmb\t#{:#x}", i.crm) }
+        text |i, pc| { format!("dmb\t{}", barrier(i.crm)) }
         execute |i, e| {
             e.barrier(Barrier::Dmb(i.crm));
             Ok(())
@@ -95,8 +95,9 @@ rows! {
     Sys "1101010100001eeeeeeeeeeeeeerrrrr" { sys = e, rt = r }
         [ends]
         text |i, pc| {
-            let (e, rt) = (i.encoding(), reg(Size::X, i.rt));
-            format!("sys\t#{}, C{}, C{}, #{}, {rt}", e.op1(), e.crn(), e.crm(), e.op2())
+            let e = i.encoding();
+            let rt = if i.rt == 31 { String::new() } else { format!(", {}", reg(Size::X, i.rt)) };
+            format!("sys\t#{}, C{}, C{}, #{}{rt}", e.op1(), e.crn(), e.crm(), e.op2())
         }
         execute |i, e| {
             let value = e.reg(Size::X, i.rt);
