@@ -2,7 +2,8 @@
 //!
 //! Every entry and exit reads it, so it must cost next to nothing: the time stamp counter, or
 //! CNTVCT_EL0, at some rate of its own. The rate is found when somebody asks for a time: by what
-//! the counter and the monotonic clock have both counted since the process first asked.
+//! the counter and the monotonic clock have both counted since the process made its first VM;
+//! from [`SETTLED`] on it stays as it is, so that a time never goes back.
 
 use crate::clock;
 use std::sync::OnceLock;
@@ -36,18 +37,37 @@ fn both() -> (u64, u64) {
 /// Where the comparison of the two counters starts.
 static START: OnceLock<(u64, u64)> = OnceLock::new();
 
+/// Nanoseconds after which the rate is known well enough to be kept: reading both counters at
+/// once is uncertain by some 100 ns, so this is good to a few parts in a million.
+const SETTLED: u64 = 50_000_000;
+
+/// The rate that is kept: nanoseconds, and units counted in them.
+static RATE: OnceLock<(u64, u64)> = OnceLock::new();
+
 /// Starts the comparison. To be called once before the first measurement.
 pub(crate) fn start() {
     START.get_or_init(both);
 }
 
-/// What `units` of the counter are in nanoseconds.
-pub(crate) fn nanoseconds(units: u64) -> u64 {
+/// Nanoseconds, and units counted in them.
+fn rate() -> (u64, u64) {
+    if let Some(rate) = RATE.get() {
+        return *rate;
+    }
     let start = *START.get_or_init(both);
     let now = both();
     let counted = now.0.saturating_sub(start.0).max(1);
-    let elapsed = now.1.saturating_sub(start.1) as u128 * 125 / 3;
-    (u128::from(units) * elapsed / u128::from(counted)) as u64
+    let elapsed = (now.1.saturating_sub(start.1)).saturating_mul(125) / 3;
+    match elapsed {
+        SETTLED.. => *RATE.get_or_init(|| (elapsed, counted)),
+        _ => (elapsed, counted),
+    }
+}
+
+/// What `units` of the counter are in nanoseconds.
+pub(crate) fn nanoseconds(units: u64) -> u64 {
+    let (elapsed, counted) = rate();
+    (u128::from(units) * u128::from(elapsed) / u128::from(counted)) as u64
 }
 
 #[cfg(test)]

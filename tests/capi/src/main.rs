@@ -16,6 +16,10 @@
 //!   absent      what is not supported here       binding     the binding's own faults
 //! ```
 //!
+//! Each case is listed with the source of its expectation (`header`, `observed`, `ours`: see
+//! [`case::Source`]). On a Mac the test program must be signed with the entitlement
+//! `com.apple.security.hypervisor`; what Apple's framework might not survive is ignored there.
+//!
 //! A process has one VM at a time, so cases run one after the other, each on a thread of its own
 //! (a thread has one vCPU at most).
 

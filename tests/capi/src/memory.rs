@@ -135,13 +135,13 @@ fn map_cases() -> Vec<Case> {
             }
         }),
         case("memory.map_misaligned_size", Header, || {
-            let map = Map::empty(1);
+            let map = Map::empty(2);
             for size in [1, 0x1000, PAGE - 1, PAGE + 0x1000] {
                 assert_eq!(map.map(IPA, size), raw::BAD_ARGUMENT, "{size:#x}");
             }
         }),
         case("memory.map_misaligned_address", Header, || {
-            let map = Map::empty(2);
+            let map = Map::empty(3);
             for offset in [1, 8, 0x1000, 0x2000] {
                 let addr = map.host.addr().wrapping_byte_add(offset);
                 assert_eq!(raw::hv_vm_map(addr, IPA, PAGE, RW), raw::BAD_ARGUMENT, "{offset:#x}");

@@ -106,6 +106,11 @@ unsafe extern "C" {
     pub safe fn hv_vcpu_set_vtimer_offset(vcpu: u64, offset: u64) -> i32;
 }
 
+unsafe extern "C" {
+    /// The host counter (`<mach/mach_time.h>`): what the virtual timer's offset is taken from.
+    pub safe fn mach_absolute_time() -> u64;
+}
+
 // The functions of macOS 26, which a Mac of today may lack.
 #[cfg(not(target_os = "macos"))]
 unsafe extern "C" {

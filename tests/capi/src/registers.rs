@@ -1,7 +1,7 @@
 //! General and SIMD registers: what is written reads back.
 
 use crate::case::{Case, Source, case};
-use crate::code::hvc;
+use crate::code::{self, hvc, mrs, msr};
 use crate::guest::{CODE, EL1H_MASKED, Guest, Plain};
 use crate::raw;
 use applevisor::prelude::*;
@@ -110,6 +110,20 @@ pub fn cases() -> Vec<Case> {
             let guest = Guest::new(&[0xeb01_0020, hvc(1)]);
             guest.run_to_hvc(1);
             assert_eq!(guest.get(Reg::CPSR), EL1H_MASKED | 0x6000_0000);
+        }),
+        case("registers.fpcr_and_fpsr_reach_the_guest", Header, || {
+            let (fpcr, fpsr) = (code::system(3, 3, 4, 4, 0), code::system(3, 3, 4, 4, 1));
+            // mrs x3, fpcr; mrs x4, fpsr; msr fpcr, x5; msr fpsr, x6; hvc #1
+            let guest =
+                Guest::new(&[mrs(3, fpcr), mrs(4, fpsr), msr(fpcr, 5), msr(fpsr, 6), hvc(1)]);
+            guest.vcpu.set_sys_reg(SysReg::CPACR_EL1, 0x30_0000).unwrap(); // FPEN: no traps
+            guest.set(Reg::FPCR, 0x00c0_0000); // RMode
+            guest.set(Reg::FPSR, 0x0000_0011); // IXC, IOC
+            guest.set(Reg::X5, 0x0100_0000); // FZ
+            guest.set(Reg::X6, 0x0800_0000); // QC
+            guest.run_to_hvc(1);
+            assert_eq!((guest.get(Reg::X3), guest.get(Reg::X4)), (0x00c0_0000, 0x0000_0011));
+            assert_eq!((guest.get(Reg::FPCR), guest.get(Reg::FPSR)), (0x0100_0000, 0x0800_0000));
         }),
         case("registers.simd_survive_a_run", Header, || {
             let guest = Guest::new(&[hvc(1)]);

@@ -6,7 +6,7 @@ use crate::guest::{CODE, DATA, Guest, NOTHING};
 use crate::raw::{self, Host, PAGE};
 use applevisor::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -131,8 +131,35 @@ fn cancel_cases() -> Vec<Case> {
         .not_on_a_mac(),
         // applevisor: vm.rs, exit_running_vcpus.
         case("running.four_vcpus_are_canceled_at_once", Observed, four_vcpus),
+        case("running.all_vcpus_run_at_once", Observed, all_vcpus),
         case("running.a_storm_of_threads", Ours, storm).not_on_a_mac(),
     ]
+}
+
+/// As many vCPUs as there can be, each with a number of its own to double.
+fn all_vcpus() {
+    let vm = VirtualMachine::new().unwrap();
+    let host = Host::new(PAGE);
+    host.write_code(0, &[0x8b00_0001, hvc(1)]); // add x1, x0, x0
+    let flags = raw::READ | raw::EXEC;
+    assert_eq!(raw::hv_vm_map(host.addr(), CODE, PAGE, flags), raw::SUCCESS);
+    let count = Vcpu::get_max_count().unwrap();
+    let all_there = Barrier::new(count as usize);
+    thread::scope(|scope| {
+        for number in 0..u64::from(count) {
+            let (vm, all_there) = (&vm, &all_there);
+            scope.spawn(move || {
+                let vcpu = vm.vcpu_create().unwrap();
+                vcpu.set_reg(Reg::PC, CODE).unwrap();
+                vcpu.set_reg(Reg::X0, number).unwrap();
+                all_there.wait();
+                vcpu.run().unwrap();
+                assert_eq!(vcpu.get_exit_info().exception.syndrome, 0x5a00_0001);
+                assert_eq!(vcpu.get_reg(Reg::X1), Ok(2 * number));
+            });
+        }
+    });
+    assert_eq!(raw::hv_vm_unmap(CODE, PAGE), raw::SUCCESS);
 }
 
 /// vCPUs come and go on four threads while others cancel them, change the map, and call for

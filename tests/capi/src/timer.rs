@@ -68,6 +68,16 @@ pub fn cases() -> Vec<Case> {
             guest.vcpu.set_vtimer_offset(1u64.wrapping_neg()).unwrap();
             assert!(guest_count(&guest) > plain);
         }),
+        case("timer.the_count_is_the_host_s_less_the_offset", Header, || {
+            let guest = counting();
+            for offset in [0, 1 << 20, 1u64.wrapping_neg()] {
+                guest.vcpu.set_vtimer_offset(offset).unwrap();
+                let before = raw::mach_absolute_time();
+                let count = guest_count(&guest).wrapping_add(offset);
+                let after = raw::mach_absolute_time();
+                assert!((before..=after).contains(&count), "{before} {count} {after}");
+            }
+        }),
         case("timer.the_count_goes_on", Header, || {
             let guest = counting();
             let first = guest_count(&guest);
