@@ -12,8 +12,8 @@ const MEMORY: u64 = 128 << 20;
 /// Generous: the engine may be an unoptimised build on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A process has one VM at a time.
-static ONE_VM: Mutex<()> = Mutex::new(());
+/// A process has one VM at a time: whoever makes one in this process holds this.
+pub static ONE_VM: Mutex<()> = Mutex::new(());
 
 /// One test a case.
 pub fn trials() -> Vec<Trial> {

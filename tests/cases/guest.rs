@@ -2,8 +2,16 @@
 //! run goes on, and the exit status is 1.
 
 use crate::elf::{CASE, Elf, TempFile};
-use crate::program::anyvisor;
-use libtest_mimic::Trial;
+use crate::engine::ONE_VM;
+use crate::program::{anyvisor, anyvisor_with};
+use anyvisor_abi::service::{AFTER_HANDLE, AFTER_SKIP, CANCEL, EXPECT_EXIT};
+use anyvisor_abi::smccc::{PSCI_CPU_OFF, PSCI_SYSTEM_OFF, PSCI_SYSTEM_RESET};
+use anyvisor_monitor::image::{Image, cases};
+use anyvisor_monitor::ram::RamRange;
+use anyvisor_monitor::suite::Suite;
+use libtest_mimic::{Failed, Trial};
+use std::sync::PoisonError;
+use std::time::Duration;
 
 /// What a guest of machine code does, and what is said of it.
 struct Row {
@@ -48,7 +56,14 @@ fn print(text: &str) -> Vec<u32> {
     code
 }
 
-const OFF: u32 = 0x8400_0008;
+/// Announces an exit of class `ec`, all other fields any, and says what then (EXPECT_EXIT).
+fn announce(ec: u32, after: u64) -> Vec<u32> {
+    // x4, x5, x6 = ANY: movn xD, #0
+    let any = [0x9280_0004, 0x9280_0005, 0x9280_0006];
+    let rest = [movz(1, ec, 0), movz(2, 0, 0), movz(3, 0, 0), movz(7, after as u32, 0)];
+    [&rest[..], &any, &call(EXPECT_EXIT)].concat()
+}
+
 const REPORT: &str = "KTAP version 1\n1..1\n";
 
 fn rows() -> Vec<Row> {
@@ -124,7 +139,7 @@ fn rows() -> Vec<Row> {
         Row {
             name: "calls_a_function_that_is_not_there",
             // x0 = -1 in all 64 bits or it loops: cmn x0, #1; b.ne .
-            code: then(&[&call(0x8400_0077), &[0xb100_041f, 0x5400_0001], &call(OFF)]),
+            code: then(&[&call(0x8400_0077), &[0xb100_041f, 0x5400_0001], &call(PSCI_SYSTEM_OFF)]),
             says: &[
                 "the guest ended without a result",
                 "unknown function (0x84000077) = 0xffffffffffffffff",
@@ -132,11 +147,28 @@ fn rows() -> Vec<Row> {
             ],
         },
         Row {
+            name: "calls_without_end",
+            // The identifier is in X0 and is replaced by the result: unknown from then on.
+            code: then(&[&call(0xc600_0005), &[0x17ff_ffff]]), // b .-4
+            says: &["the guest did not end in time", "unknown function", "canceled -> stopped"],
+        },
+        Row {
+            name: "orders_events_without_end",
+            // 1: CANCEL after 2^48 ns; cmn x0, #3 (DENIED); b.ne 1b; udf, without vectors.
+            // One of the 4096 places is the timeout's.
+            code: then(&[&[movz(1, 1, 3)], &call(CANCEL), &[0xb100_0c1f, 0x54ff_ff61, UDF]]),
+            says: &[
+                "an instruction fetch at IPA 0x200",
+                "4096 hypercall",
+                "CANCEL (0xc6000006) = 0xfffffffffffffffd",
+            ],
+        },
+        Row {
             name: "calls_by_smc",
             code: then(&[
                 &[movz(0, 0, 0), movk(0, 0x8400, 1), SMC],
                 &[0x7100_001f, 0x5400_0000],
-                &call(OFF),
+                &call(PSCI_SYSTEM_OFF),
             ]),
             says: &[
                 "the guest ended without a result",
@@ -146,25 +178,25 @@ fn rows() -> Vec<Row> {
         },
         Row {
             name: "resets",
-            code: then(&[&call(0x8400_0009)]),
+            code: then(&[&call(PSCI_SYSTEM_RESET)]),
             says: &["the guest asked for a reset"],
         },
         Row {
             name: "switches_its_vcpu_off",
-            code: then(&[&call(0x8400_0002)]),
+            code: then(&[&call(PSCI_CPU_OFF)]),
             says: &["the guest switched its last vCPU off"],
         },
         Row {
             name: "says_not_ok",
             code: then(&[
                 &print(&format!("{REPORT}not ok 1 {CASE} # one is not two\n")),
-                &call(OFF),
+                &call(PSCI_SYSTEM_OFF),
             ]),
             says: &["-> one is not two", "| not ok 1 bad.guest"],
         },
         Row {
             name: "gives_up",
-            code: then(&[&print(&format!("{REPORT}Bail out! no MMU\n")), &call(OFF)]),
+            code: then(&[&print(&format!("{REPORT}Bail out! no MMU\n")), &call(PSCI_SYSTEM_OFF)]),
             says: &["the guest gave up: no MMU"],
         },
         Row {
@@ -173,41 +205,22 @@ fn rows() -> Vec<Row> {
             says: &["the guest did not end in time", "| ok 1 bad.guest"],
         },
         Row {
-            name: "announces_an_exit_that_does_not_come",
-            // x1 = EC 0x24, x2, x3 = no ISS, x4..x6 = ANY (movn), x7 = skip
+            name: "skips_an_access_to_its_console",
             code: then(&[
-                &[
-                    movz(1, 0x24, 0),
-                    movz(2, 0, 0),
-                    movz(3, 0, 0),
-                    0x9280_0004,
-                    0x9280_0005,
-                    0x9280_0006,
-                    movz(7, 0, 0),
-                ],
-                &call(0xc600_0001),
+                &announce(0x24, AFTER_SKIP),
                 &print(&format!("{REPORT}ok 1 {CASE}\n")),
-                &call(OFF),
+                &call(PSCI_SYSTEM_OFF),
             ]),
-            // The first print is an exit: it is taken for the announced one, and skipped.
-            says: &["the guest ended without a result"],
+            // The first byte of the report is the announced exit: it never gets out.
+            says: &["the guest ended without a result", "| TAP version 1"],
         },
         Row {
             name: "announces_another_exit",
             code: then(&[
                 &print(&format!("{REPORT}ok 1 {CASE}\n")),
-                &[
-                    movz(1, 0x20, 0),
-                    movz(2, 0, 0),
-                    movz(3, 0, 0),
-                    0x9280_0004,
-                    0x9280_0005,
-                    0x9280_0006,
-                    movz(7, 2, 0),
-                ],
-                &call(0xc600_0001),
+                &announce(0x20, AFTER_HANDLE),
                 &print("#\n"),
-                &call(OFF),
+                &call(PSCI_SYSTEM_OFF),
             ]),
             says: &["expected an exit with EC 0x20; the exit differs in EC: ", "data abort"],
         },
@@ -215,17 +228,8 @@ fn rows() -> Vec<Row> {
             name: "announces_and_forgets",
             code: then(&[
                 &print(&format!("{REPORT}ok 1 {CASE}\n")),
-                &[
-                    movz(1, 0x20, 0),
-                    movz(2, 0, 0),
-                    movz(3, 0, 0),
-                    0x9280_0004,
-                    0x9280_0005,
-                    0x9280_0006,
-                    movz(7, 0, 0),
-                ],
-                &call(0xc600_0001),
-                &call(OFF),
+                &announce(0x20, AFTER_SKIP),
+                &call(PSCI_SYSTEM_OFF),
             ]),
             says: &["expected an exit with EC 0x20; none came before the case ended"],
         },
@@ -248,14 +252,71 @@ pub fn trials() -> Vec<Trial> {
     };
     let mut trials: Vec<Trial> = rows().into_iter().map(trial).collect();
     trials.extend(good());
+    trials.push(Trial::test("guest::random_words", random_words));
     trials
+}
+
+/// Code at the start of the image whose vectors, at 2 KiB, step over whatever faulted; what is
+/// appended runs next, with X1 and X2 at the scratch device and the console.
+fn with_skipping_vectors() -> Vec<u32> {
+    // mrs x9, elr_el1; add x9, x9, #4; msr elr_el1, x9; eret
+    const SKIP: [u32; 4] = [0xd538_4029, 0x9100_1129, 0xd518_4029, 0xd69f_03e0];
+    let vectors = 0x800 / 4;
+    let mut code = vec![0; 2 * vectors];
+    let start = [movz(1, 0x4020, 1), movk(1, 0x800, 0), MSR_VBAR_X1];
+    code[..3].copy_from_slice(&start);
+    code[3] = 0x1400_0000 | (2 * vectors as u32 - 3); // b, to the end of the vectors
+    for vector in 0..16 {
+        let at = vectors + vector * 0x80 / 4;
+        code[at..at + SKIP.len()].copy_from_slice(&SKIP);
+    }
+    code.extend([movz(1, 0x0b00, 1), movz(2, UART, 1)]);
+    code
+}
+
+/// Guests of random words, some of them calls and accesses to devices: whatever they do, they
+/// end in a verdict, and never in an error of the framework or a panic.
+fn random_words() -> Result<(), Failed> {
+    let _turn = ONE_VM.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut seed = 1_u64;
+    let mut next = move || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 32) as u32
+    };
+    for round in 0..300 {
+        let mut code = with_skipping_vectors();
+        for _ in 0..200 {
+            let word = next();
+            match next() % 8 {
+                0 | 1 => code.extend(call(0xc600_0000 | word >> 8 & 0xf)),
+                2 => code.extend(call([0x8400_0000, 0xc400_0000][round % 2] | word >> 8 & 0x1f)),
+                3 => code.push(movz(word >> 8 & 7, word >> 16, word >> 12 & 3)),
+                // Loads and stores of one register or a pair, in every mode, of a device.
+                4 | 5 => {
+                    code.extend([movz(1, 0x0b00, 1), word & 0x81ff_fc1f | 0x2800_0000 | 1 << 5])
+                }
+                6 => code.extend([movz(2, UART, 1), word & 0xc1ff_fc1f | 0x3800_0000 | 2 << 5]),
+                _ => code.push(word),
+            }
+        }
+        let elf = Elf::new(&code);
+        let ram = RamRange::new(16 << 20);
+        let image = Image::elf(&elf.0, ram)?;
+        let case = cases(&elf.0)?.remove(0);
+        let suite = Suite { image: &image, ram, timeout: Duration::from_millis(10), trace: false };
+        let reasons = suite.run(&case)?.reasons;
+        if let Some(refused) = reasons.iter().find(|r| r.contains("the framework refused")) {
+            return Err(format!("guest {round}: {refused}").into());
+        }
+    }
+    Ok(())
 }
 
 /// Guests that do what they should, in each format.
 fn good() -> Vec<Trial> {
     let passes = || {
         let report = print(&format!("{REPORT}ok 1 {CASE}\n"));
-        Elf::new(&[report, call(OFF).to_vec()].concat())
+        Elf::new(&[report, call(PSCI_SYSTEM_OFF).to_vec()].concat())
     };
     let format = |format: &'static str, says: &'static [&'static str]| {
         Trial::test(format!("guest::passes_{format}"), move || {
@@ -279,19 +340,32 @@ fn good() -> Vec<Trial> {
         ),
         format("json", &["\"name\":\"bad.guest\"", "\"verdict\":\"passed\"", "\"passed\":1"]),
         Trial::test("guest::boots", move || {
-            let elf = Elf::new(&[print("hello\n"), call(OFF).to_vec()].concat());
+            let elf = Elf::new(&[print("hello\n"), call(PSCI_SYSTEM_OFF).to_vec()].concat());
             let file = TempFile::new("boots", &elf.0)?;
             let ended = anyvisor(&["boot", file.path()])?;
             Ok(ended.expect(0, &ended.stdout, &["hello\n"])?)
         }),
+        Trial::test("guest::reads_the_console", move || {
+            // 1: ldr w3, [x1, #0x18]; tbnz w3, #4, 1b; ldrb w2, [x1]; strb w2, [x1];
+            // cmp w2, #'\n'; b.ne 1b
+            let echo =
+                [0xb940_1823, 0x3727_ffe3, 0x3940_0022, 0x3900_0022, 0x7100_285f, 0x54ff_ff61];
+            let elf = Elf::new(
+                &[vec![movz(1, UART, 1)], echo.to_vec(), call(PSCI_SYSTEM_OFF).to_vec()].concat(),
+            );
+            let file = TempFile::new("echo", &elf.0)?;
+            let text = "more than the sixteen bytes that a FIFO holds\n";
+            let ended = anyvisor_with(&["boot", file.path(), "--timeout", "20"], text.as_bytes())?;
+            Ok(ended.expect(0, &ended.stdout, &[text])?)
+        }),
         Trial::test("guest::boot_reset", move || {
-            let file = TempFile::new("boot_reset", &Elf::new(&call(0x8400_0009)).0)?;
+            let file = TempFile::new("boot_reset", &Elf::new(&call(PSCI_SYSTEM_RESET)).0)?;
             let ended = anyvisor(&["boot", file.path()])?;
             Ok(ended.expect(3, &ended.stderr, &[])?)
         }),
         Trial::test("guest::skips", move || {
             let report = print(&format!("{REPORT}ok 1 {CASE} # SKIP needs gic\n"));
-            let elf = Elf::new(&[report, call(OFF).to_vec()].concat());
+            let elf = Elf::new(&[report, call(PSCI_SYSTEM_OFF).to_vec()].concat());
             let file = TempFile::new("skips", &elf.0)?;
             let ended = anyvisor(&["run", file.path()])?;
             Ok(ended.expect(0, &ended.stdout, &["skipped bad.guest: needs gic", "1 skipped"])?)

@@ -1,7 +1,8 @@
 //! The monitor as a process: this test program, started again with a sign in its environment.
 //! What runs is [`anyvisor_monitor::program::main`], as in the binary `anyvisor`.
 
-use std::process::{Command, Output};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 
 const SIGN: &str = "ANYVISOR_TEST_RUNS_AS_MONITOR";
 
@@ -20,11 +21,28 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// Runs `anyvisor ARGS`.
+/// Runs `anyvisor ARGS` with nothing on its standard input.
 pub fn anyvisor(args: &[&str]) -> Result<Ended, String> {
-    let me = std::env::current_exe().map_err(|e| e.to_string())?;
-    let Output { status, stdout, stderr } =
-        Command::new(me).env(SIGN, "1").args(args).output().map_err(|e| e.to_string())?;
+    anyvisor_with(args, b"")
+}
+
+/// Runs `anyvisor ARGS` with `input` on its standard input.
+pub fn anyvisor_with(args: &[&str], input: &[u8]) -> Result<Ended, String> {
+    run(args, input).map_err(|error| format!("anyvisor {args:?}: {error}"))
+}
+
+fn run(args: &[&str], input: &[u8]) -> std::io::Result<Ended> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .env(SIGN, "1")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input)?; // less than a pipe holds: it cannot block
+    }
+    let Output { status, stdout, stderr } = child.wait_with_output()?;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Ok(Ended { status: status.code(), stdout: text(stdout), stderr: text(stderr) })
 }

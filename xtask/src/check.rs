@@ -3,6 +3,7 @@
 
 use crate::command::{Cmd, capture, watch};
 use crate::progress::Step;
+use crate::run::both;
 use crate::toolchain::Toolchain;
 use crate::workspace::{GUEST_TARGET, HostRust, MACOS_TARGET, Workspace, cargo};
 use crate::{guest, tidy};
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 pub struct Args {
     /// Only these checks (by default all).
-    #[arg(value_name = "CHECK", value_parser = clap::builder::PossibleValuesParser::new(NAMES))]
+    #[arg(value_name = "CHECK", value_parser = clap::builder::PossibleValuesParser::new(names()))]
     only: Vec<String>,
 }
 
@@ -23,26 +24,34 @@ enum Verdict {
     Skipped(String),
 }
 
-type Check = fn(&Workspace, &HostRust, &Step) -> Result<Verdict>;
+struct Check {
+    name: &'static str,
+    title: &'static str,
+    check: fn(&Workspace, &HostRust, &Step) -> Result<Verdict>,
+}
 
-/// The quick ones first.
-const CHECKS: [(&str, &str, Check); 6] = [
-    ("tidy", "house rules", house_rules),
-    ("format", "rustfmt", format),
-    ("lock", "Cargo.lock", lock_file),
-    ("lints", "clippy, host", host_lints),
-    ("guest", "clippy, guest", guest_lints),
-    ("macos", "type-check for macOS", macos_types),
+const fn row(
+    name: &'static str,
+    title: &'static str,
+    check: fn(&Workspace, &HostRust, &Step) -> Result<Verdict>,
+) -> Check {
+    Check { name, title, check }
+}
+
+/// What takes the host's compiler only, the quick ones first.
+const HERE: [Check; 4] = [
+    row("tidy", "house rules", house_rules),
+    row("format", "rustfmt", format),
+    row("lock", "Cargo.lock", lock_file),
+    row("lints", "clippy, host", host_lints),
 ];
-const NAMES: [&str; CHECKS.len()] = {
-    let mut names = [""; CHECKS.len()];
-    let mut i = 0;
-    while i < names.len() {
-        names[i] = CHECKS[i].0;
-        i += 1;
-    }
-    names
-};
+/// What takes another target, and so perhaps a toolchain to fetch; at the same time.
+const ELSEWHERE: [Check; 2] =
+    [row("guest", "clippy, guest", guest_lints), row("macos", "type-check for macOS", macos_types)];
+
+fn names() -> Vec<&'static str> {
+    HERE.iter().chain(&ELSEWHERE).map(|check| check.name).collect()
+}
 
 /// Runs the checks; the exit status is 1 if one failed.
 ///
@@ -50,34 +59,48 @@ const NAMES: [&str; CHECKS.len()] = {
 /// There is no host toolchain to check with.
 pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
     let host = HostRust::find()?;
-    let (mut passed, mut skipped, mut failed) = (0, 0, Vec::new());
-    for (name, title, check) in CHECKS {
-        if !args.only.is_empty() && !args.only.iter().any(|only| only == name) {
-            continue;
-        }
-        let step = Step::new(title);
-        match check(ws, &host, &step) {
-            Ok(Verdict::Passed(what)) => {
-                step.done(&what);
-                passed += 1;
-            }
-            Ok(Verdict::Skipped(why)) => {
-                step.skipped(&why);
-                skipped += 1;
-            }
-            Err(error) => {
-                step.failed();
-                eprintln!("{error:#}");
-                failed.push(name);
-            }
-        }
-    }
-    eprintln!("checks: {passed} passed, {} failed, {skipped} skipped", failed.len());
-    if failed.is_empty() {
+    let lane = |checks: &[Check]| -> Vec<_> {
+        let chosen = |c: &&Check| args.only.is_empty() || args.only.iter().any(|o| o == c.name);
+        checks.iter().filter(chosen).map(|check| (check.name, one(check, ws, &host))).collect()
+    };
+    let (mut outcomes, others) = both(|| lane(&HERE), || lane(&ELSEWHERE));
+    outcomes.extend(others);
+
+    let count = |wanted| outcomes.iter().filter(|(_, outcome)| *outcome == wanted).count();
+    let (passed, failed, skipped) =
+        (count(Outcome::Passed), count(Outcome::Failed), count(Outcome::Skipped));
+    eprintln!("checks: {passed} passed, {failed} failed, {skipped} skipped");
+    let Some((name, _)) = outcomes.iter().find(|(_, outcome)| *outcome == Outcome::Failed) else {
         return Ok(ExitCode::SUCCESS);
-    }
-    eprintln!("to see one alone: cargo xtask check {}", failed[0]);
+    };
+    eprintln!("to see one alone: cargo xtask check {name}");
     Ok(ExitCode::FAILURE)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    Skipped,
+    Failed,
+}
+
+fn one(check: &Check, ws: &Workspace, host: &HostRust) -> Outcome {
+    let step = Step::new(check.title);
+    match (check.check)(ws, host, &step) {
+        Ok(Verdict::Passed(what)) => {
+            step.done(&what);
+            Outcome::Passed
+        }
+        Ok(Verdict::Skipped(why)) => {
+            step.skipped(&why);
+            Outcome::Skipped
+        }
+        Err(error) => {
+            step.print(&format!("{error:#}"));
+            step.failed();
+            Outcome::Failed
+        }
+    }
 }
 
 fn house_rules(ws: &Workspace, _: &HostRust, step: &Step) -> Result<Verdict> {

@@ -2,7 +2,6 @@
 //! one could type it, the end of what it printed.
 
 use crate::progress::Step;
-use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -12,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// How much of a failed program's output an error shows.
 const TAIL_LINES: usize = 20;
+/// What tells cargo to color its diagnostics although we read them first.
+const COLOR: &str = "CARGO_TERM_COLOR";
 /// How often a watched program's step is refreshed.
 const TICK: Duration = Duration::from_millis(80);
 
@@ -107,7 +108,8 @@ impl Cmd {
 
     /// The command line, with the variables that were set, as one would type it in a shell.
     pub fn line(&self) -> String {
-        let vars = self.command.get_envs().filter_map(|(name, value)| {
+        let vars = self.command.get_envs().filter(|(name, _)| *name != COLOR);
+        let vars = vars.filter_map(|(name, value)| {
             Some(format!("{}={}", name.to_string_lossy(), quote(value?)))
         });
         let program = std::iter::once(self.command.get_program());
@@ -176,15 +178,16 @@ pub fn passthrough(mut cmd: Cmd) -> Result<ExitStatus, CommandError> {
 /// # Errors
 /// It cannot be started, ends with a status that is not 0, or takes longer than its limit.
 pub fn watch(cmd: Cmd, step: &Step) -> Result<(), CommandError> {
-    watch_with(cmd, step, judge_cargo, || {})
+    let color = if console::colors_enabled_stderr() { "always" } else { "never" };
+    watch_with(cmd.env(COLOR, color), step, judge_cargo, || {})
 }
 
 /// What becomes of a line that a watched program printed.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// It is the spinner's new message.
     Message,
-    /// It is printed and stays.
+    /// It is printed and stays; an error need not repeat it.
     Print,
     /// It is only kept for the error.
     Keep,
@@ -223,21 +226,15 @@ pub fn watch_with(
     }
     drop(sender);
 
-    let mut tail = VecDeque::new();
+    let mut tail = Vec::new();
     loop {
         match lines.recv_timeout(TICK) {
-            Ok(line) => {
-                match judge(&line) {
-                    Seen::Message => step.message(&line),
-                    Seen::Print => step.print(&line),
-                    Seen::Keep => {}
-                    Seen::Drop => continue,
-                }
-                tail.push_back(line);
-                if tail.len() > 4 * TAIL_LINES {
-                    tail.pop_front();
-                }
-            }
+            Ok(line) => match judge(&line) {
+                Seen::Message => step.message(&line),
+                Seen::Print => step.print(&line),
+                Seen::Keep => tail.push(line),
+                Seen::Drop => {}
+            },
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -245,7 +242,7 @@ pub fn watch_with(
         if let Some((limit, _)) = deadline.filter(|(_, at)| Instant::now() > *at) {
             let _ = child.kill(); // it may have ended by itself just now
             let _ = child.wait();
-            let tail = last_lines(&tail.make_contiguous().join("\n"));
+            let tail = last_lines(&tail.join("\n"));
             return Err(CommandError::Timeout {
                 step: cmd.step.clone(),
                 line: cmd.line(),
@@ -256,11 +253,7 @@ pub fn watch_with(
     }
     let start = cmd.start();
     let status = child.wait().map_err(start)?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(cmd.failed(status, &tail.make_contiguous().join("\n")))
-    }
+    if status.success() { Ok(()) } else { Err(cmd.failed(status, &tail.join("\n"))) }
 }
 
 /// Cargo reports progress by a verb that is right-aligned to column 12; the rest is for people

@@ -72,7 +72,7 @@ impl Apt {
         }
         let own_lists = finished(&dir.join("lists"));
         let apt = Self { dir: dir.to_owned(), own_lists, bare: false };
-        for folder in ["state", "lists/partial", "archives/partial", "cache"] {
+        for folder in ["state", "lists/partial", "archives/partial", "nothing/partial", "cache"] {
             let folder = dir.join(folder);
             std::fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot make {}", folder.display()))?;
@@ -235,27 +235,28 @@ impl Apt {
 
     fn fetch(&self, args: &[String], step: &Step) -> Result<Vec<PathBuf>> {
         let archives = self.dir.join("archives");
-        let cmd = || self.cmd("packages", "apt-get").args(args).dir(&archives);
-        let planned = parse_uris(&capture(cmd().args(["--print-uris", "-qq"]))?);
-        let total = planned.iter().map(|d| d.size).sum();
+        let cmd = || self.cmd("packages", "apt-get").args(args).limit(DOWNLOAD_LIMIT);
+        // apt leaves out of its plan what is there already; here the whole plan is wanted: what
+        // an interrupted run left may be another version, or another plan's.
+        let nothing = self.dir.join("nothing");
+        let plan = cmd().args(["--print-uris", "-qq"]).dir(&nothing);
+        let plan = capture(plan.arg(format!("-oDir::Cache::archives={}", nothing.display())))?;
+        let plan = parse_uris(&plan);
+        let total = plan.iter().map(|d| d.size).sum();
         step.bytes(total);
-        let here =
-            || -> u64 { size_of_files(&archives) + size_of_files(&archives.join("partial")) };
-        let before = here();
-        let tick = || step.position(here().saturating_sub(before));
-        watch_with(cmd().limit(DOWNLOAD_LIMIT), step, judge, tick)?;
-        // What --print-uris leaves out was in the folder already, from an earlier try.
-        let mut files: Vec<_> = std::fs::read_dir(&archives)?
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|e| e == "deb"))
-            .collect();
-        files.sort();
-        for download in &planned {
-            if !files.iter().any(|file| file.file_name().is_some_and(|n| n == &*download.file)) {
-                bail!("apt said nothing, but {} is not in {}", download.file, archives.display());
+        let tick = || {
+            let whole: u64 = plan.iter().map(|d| size(&archives.join(&d.file))).sum();
+            step.position(whole + size_of_files(&archives.join("partial")));
+        };
+        watch_with(cmd().dir(&archives), step, judge, tick)?;
+        let file = |d: &Download| {
+            let file = archives.join(&d.file);
+            match size(&file) {
+                n if n == d.size => Ok(file),
+                n => bail!("{} has {n} bytes instead of {}", file.display(), d.size),
             }
-        }
-        Ok(files)
+        };
+        plan.iter().map(file).collect()
     }
 
     /// Deletes the package files, which have been unpacked.
@@ -304,10 +305,14 @@ fn host_and_port(uri: &str) -> Option<(String, u16)> {
     }
 }
 
+/// A file's size in bytes, 0 if it is not there.
+fn size(file: &Path) -> u64 {
+    std::fs::metadata(file).map_or(0, |data| data.len())
+}
+
 fn size_of_files(dir: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
-    let sizes = entries.filter_map(|entry| entry.ok()?.metadata().ok());
-    sizes.filter(std::fs::Metadata::is_file).map(|m| m.len()).sum()
+    entries.filter_map(|entry| Some(size(&entry.ok()?.path()))).sum()
 }
 
 /// Writes a file, only if it would change.

@@ -1,8 +1,8 @@
 //! `cargo xtask list`: the cases, read from the kernel's ELF file without booting it.
 
 use crate::command::{Cmd, passthrough};
-use crate::workspace::{HostRust, Workspace};
-use crate::{guest, run};
+use crate::run;
+use crate::workspace::Workspace;
 use anyhow::Result;
 use std::process::ExitCode;
 
@@ -19,9 +19,7 @@ pub struct Args {
 /// # Errors
 /// A step before the monitor's start failed.
 pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
-    let host = HostRust::find()?;
-    let guest = guest::build(ws, &host)?;
-    let monitor = run::monitor(ws)?;
+    let (guest, monitor) = run::prepare(ws)?;
     let cmd = Cmd::new("list", monitor).arg("list").arg(&guest.elf).args(&args.args);
     Ok(run::status(passthrough(cmd)?))
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! run, list    guest ELF + monitor (release), then `anyvisor run` or `anyvisor list`
 //! test         guest ELF and Image, QEMU if it can be had, then `cargo test --workspace`
+//! bench        the kernel's benchmarks on the monitor and on QEMU, start-up, memory
 //! check        format, lints, tidy, the guest's lints, the macOS side type-checked
 //! doctor       what was found, what `run` would do, what a person must install
 //!
@@ -16,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod check;
 mod command;
 mod debian;
@@ -54,6 +56,8 @@ enum Command {
     List(list::Args),
     /// Format, lints, house rules, the guest's build, the macOS side: what CI insists on.
     Check(check::Args),
+    /// Measure: speed beside QEMU's, start-up, memory, each with what it is meant to be.
+    Bench(bench::Args),
     /// Say what was found, what `run` would do, and what to install where it cannot help.
     Doctor,
     /// Sign a program with the hypervisor entitlement and run it: cargo's runner on macOS.
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&ws, &args),
         Command::List(args) => list::run(&ws, &args),
         Command::Check(args) => check::run(&ws, &args),
+        Command::Bench(args) => bench::run(&ws, &args),
         Command::Doctor => doctor::run(&ws),
         Command::Signed(args) => macos::run_signed(&ws, &args),
     });

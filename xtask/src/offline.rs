@@ -36,9 +36,9 @@ impl Offline {
             return Ok(None);
         }
         let packages = std::fs::read_to_string(root.join(".finished"))?;
-        let compiler = packages.lines().next().and_then(|line| line.split_once(' '));
-        let version = compiler.and_then(|(_, version)| Version::parse(version));
-        match version {
+        let mut lines = packages.lines().filter_map(|line| line.split_once(' '));
+        let compiler = lines.find(|(package, _)| suffix(package).is_some());
+        match compiler.and_then(|(_, version)| Version::parse(version)) {
             Some(version) if version >= ws.rust_version => {
                 write_wrappers(&root)?;
                 Ok(Some(Self { version, packages, linker: linker(host)?, root }))
@@ -54,6 +54,7 @@ impl Offline {
     /// does not answer, or the unpacked compiler does not start.
     pub fn fetch(ws: &Workspace, host: &HostRust, step: &Step) -> Result<Self> {
         linker(host)?; // before the download, not after it
+        step.message("asking apt for its newest compiler");
         let mut apt = Apt::open(&ws.tools().join("apt"))?;
         let place = place(ws);
         let (contents, files) = apt.with_fresh_lists_if_need_be(step, |apt| {

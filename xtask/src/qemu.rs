@@ -82,6 +82,7 @@ fn place(ws: &Workspace) -> PathBuf {
 }
 
 fn fetch(ws: &Workspace, step: &Step) -> Result<()> {
+    step.message("asking apt which packages it takes");
     let mut apt = Apt::open(&ws.tools().join("apt"))?.resolving_from_nothing()?;
     let files =
         apt.with_fresh_lists_if_need_be(step, |apt| apt.download_closure(&PACKAGES, step))?;

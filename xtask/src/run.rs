@@ -1,9 +1,10 @@
 //! `cargo xtask run`: from whatever is here to a booted guest.
 
 use crate::command::{Cmd, passthrough, watch};
+use crate::guest::{self, Guest};
+use crate::macos;
 use crate::progress::Step;
 use crate::workspace::{HostRust, Workspace, cargo};
-use crate::{guest, macos};
 use anyhow::Result;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
@@ -25,11 +26,29 @@ pub struct Args {
 /// # Errors
 /// A step before the monitor's start failed.
 pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
-    let host = HostRust::find()?;
-    let guest = guest::build(ws, &host)?;
-    let monitor = monitor(ws)?;
+    let (guest, monitor) = prepare(ws)?;
     let cmd = Cmd::new("run", monitor).arg("run").arg(&guest.elf).args(&args.args);
     Ok(status(passthrough(cmd)?))
+}
+
+/// The guest and the monitor, built at once: each has long stretches for one core only (the
+/// download, the core library, the link), which the other one fills.
+///
+/// # Errors
+/// One of them cannot be built.
+pub fn prepare(ws: &Workspace) -> Result<(Guest, PathBuf)> {
+    let host = HostRust::find()?;
+    let (guest, monitor) = both(|| guest::build(ws, &host), || monitor(ws));
+    Ok((guest?, monitor?))
+}
+
+/// Runs two jobs at once; a panic of either is ours.
+pub fn both<A, B: Send>(one: impl FnOnce() -> A, other: impl FnOnce() -> B + Send) -> (A, B) {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let one = one();
+        (one, other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
 }
 
 /// Builds the monitor (release), and signs it on macOS, where an unsigned program may not use

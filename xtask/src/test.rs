@@ -13,7 +13,8 @@
 //! ANYVISOR_ENGINE         what --engine said, if anything
 //! ```
 
-use crate::command::{Cmd, passthrough};
+use crate::command::{Cmd, passthrough, watch};
+use crate::progress::Step;
 use crate::workspace::{HostRust, Workspace, cargo};
 use crate::{guest, macos, qemu, run};
 use anyhow::{Result, bail};
@@ -61,14 +62,19 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
         _ => {}
     }
     let host = HostRust::find()?;
-    let guest = guest::build(ws, &host)?;
+    let cargo_test = || -> Result<Cmd> {
+        let cmd = Cmd::new("tests", cargo()).dir(&ws.root).args(["test", "--workspace"]);
+        let cmd = if mac { cmd.args(["--config", &macos::runner_setting()?]) } else { cmd };
+        Ok(cmd.args(&args.cargo))
+    };
+    let guest_and_qemu = || guest::build(ws, &host).and_then(|g| Ok((g, qemu::prepare(ws)?)));
+    let programs = || compile(cargo_test()?);
+    let (fetched, compiled) = run::both(guest_and_qemu, programs);
+    let (guest, (qemu, missing)) = fetched?;
+    compiled?;
 
-    let mut cmd = Cmd::new("tests", cargo())
-        .dir(&ws.root)
-        .args(["test", "--workspace"])
-        .env("ANYVISOR_KERNEL", &guest.elf)
-        .env("ANYVISOR_KERNEL_IMAGE", &guest.image);
-    let (qemu, missing) = qemu::prepare(ws)?;
+    let mut cmd =
+        cargo_test()?.env("ANYVISOR_KERNEL", &guest.elf).env("ANYVISOR_KERNEL_IMAGE", &guest.image);
     let missing = missing.unwrap_or_default();
     for (name, program) in [("ANYVISOR_QEMU", qemu.system), ("ANYVISOR_QEMU_USER", qemu.user)] {
         cmd = match program {
@@ -79,12 +85,21 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
     if let Some(engine) = args.engine {
         cmd = cmd.env("ANYVISOR_ENGINE", if engine == Engine::Hvf { "hvf" } else { "software" });
     }
-    if mac {
-        cmd = cmd.args(["--config", &macos::runner_setting()?]);
-    }
-    cmd = cmd.args(&args.cargo);
     if !args.program.is_empty() {
         cmd = cmd.arg("--").args(&args.program);
     }
     Ok(run::status(passthrough(cmd)?))
+}
+
+/// Compiles the test programs while the guest is fetched and built.
+fn compile(cmd: Cmd) -> Result<()> {
+    let step = Step::new("test programs");
+    match watch(cmd.arg("--no-run"), &step) {
+        Ok(()) => step.done_if_long("built"),
+        Err(error) => {
+            step.failed();
+            return Err(error.into());
+        }
+    }
+    Ok(())
 }

@@ -166,7 +166,7 @@ fn rustup_target_add(target: &str) -> Result<()> {
     match watch_with(cmd, &step, judge, || {}) {
         Ok(()) => step.done("installed"),
         Err(error) => {
-            step.skipped("its server was not reached");
+            step.skipped("that failed; is there another way?");
             return Err(error.into());
         }
     }

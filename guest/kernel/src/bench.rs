@@ -13,7 +13,8 @@
 //! * `ns`: by the guest's own clock, CNTVCT_EL0;
 //! * `check`: a value that depends on the work and must be the same on every machine.
 //!
-//! `DONE` says that all that was asked for was run. The bodies are the same on every
+//! `DONE` says that all that was asked for was run. `bench=list` prints the names, one
+//! `B name` a line. The bodies are the same on every
 //! hypervisor: that is what makes their times comparable.
 
 mod code;
@@ -97,11 +98,8 @@ pub fn run(machine: Machine, fdt: u64) {
     for name in names.split(',') {
         match find(name) {
             Some(bench) => (bench.run)(&setting),
-            None => {
-                println!("# the benchmarks are:");
-                BENCHES.iter().for_each(|bench| println!("#   {}", bench.name));
-                refuse(format_args!("there is no benchmark {name}"));
-            }
+            None if name == "list" => BENCHES.iter().for_each(|bench| println!("B {}", bench.name)),
+            None => refuse(format_args!("there is no benchmark {name}; bench=list names them")),
         }
     }
     println!("DONE");

@@ -12,6 +12,8 @@ mod permission;
 mod registers;
 mod stage2;
 mod timer;
+mod timer_irq;
 mod tlb;
 mod trapped;
 mod virq;
+mod wait;

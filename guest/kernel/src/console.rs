@@ -16,10 +16,8 @@ register_bitfields! {
     u32,
     /// Flag register.
     FR [
-        /// Transmit FIFO full.
-        TXFF OFFSET(5) NUMBITS(1) [],
-        /// Busy sending.
-        BUSY OFFSET(3) NUMBITS(1) []
+        /// Transmit FIFO empty.
+        TXFE OFFSET(7) NUMBITS(1) []
     ],
     /// Line control.
     LCR_H [
@@ -54,8 +52,14 @@ register_structs! {
     }
 }
 
+/// Bytes that fit into an empty transmit FIFO: 16 in every revision, 32 in later ones.
+const FIFO: usize = 16;
+
 struct Pl011 {
     registers: &'static Registers,
+    /// Bytes that fit for sure before the flags must be looked at again. Each look costs a guest
+    /// an exit.
+    room: usize,
 }
 
 // SAFETY: device registers belong to no thread; the lock around it keeps accesses apart.
@@ -69,8 +73,13 @@ impl Pl011 {
         self.registers.CR.write(CR::UARTEN::SET + CR::TXE::SET + CR::RXE::SET);
     }
 
-    fn send(&self, byte: u8) {
-        while self.registers.FR.is_set(FR::TXFF) {}
+    fn send(&mut self, byte: u8) {
+        while self.room == 0 {
+            if self.registers.FR.is_set(FR::TXFE) {
+                self.room = FIFO;
+            }
+        }
+        self.room -= 1;
         self.registers.DR.set(u32::from(byte));
     }
 }
@@ -95,7 +104,7 @@ pub fn init(machine: Machine) {
     // SAFETY: the FDT says that a PL011 stands there, `mmu::init` has mapped it as Device
     // memory, and this is the only place that makes a reference to it.
     let registers = unsafe { &*(uart.start as *const Registers) };
-    let pl011 = Pl011 { registers };
+    let pl011 = Pl011 { registers, room: 0 };
     pl011.init();
     *CONSOLE.lock() = Some(pl011);
     static SINK: Sink = Sink;

@@ -109,6 +109,22 @@ impl fmt::Display for TrapFrame {
     }
 }
 
+/// One line about a frame.
+struct Summary<'a>(&'a TrapFrame);
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let frame = self.0;
+        match frame.entry.kind() {
+            Vector::Synchronous => {
+                write!(f, "{}, FAR {:#x}, ELR {:#x}", frame.esr, frame.far, frame.elr)
+            }
+            Vector::SError => write!(f, "an SError: {}, ELR {:#x}", frame.esr, frame.elr),
+            interrupt => write!(f, "an interrupt ({interrupt:?}), ELR {:#x}", frame.elr),
+        }
+    }
+}
+
 /// Called by `vectors.S`, on the kernel's stack, all interrupts masked. What `frame` holds when
 /// this returns is what runs next.
 #[unsafe(no_mangle)]
@@ -122,6 +138,6 @@ extern "C" fn exception_entry(frame: &mut TrapFrame) {
         Vector::SError => false,
     };
     if !known {
-        panic!("an exception that nobody announced\n{frame}");
+        panic!("nobody announced {}\n{frame}", Summary(frame));
     }
 }

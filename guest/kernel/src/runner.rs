@@ -29,9 +29,10 @@ static RUNNING: OneCpu<Option<(usize, &'static CaseRecord)>> = OneCpu::new(None)
 pub fn run(machine: Machine) {
     let pattern = argument(machine.arguments, "case").unwrap_or("*");
     let chosen = || records().iter().filter(move |record| is_chosen(record, pattern));
+    let count = chosen().count();
     println!("KTAP version 1");
-    println!("1..{}", chosen().count());
-    if chosen().count() == 0 {
+    println!("1..{count}");
+    if count == 0 {
         console::diagnose(format_args!("no case fits case={pattern}"));
     }
     let mut failed = 0;

@@ -95,12 +95,12 @@ pub fn host_time() -> u64 {
 }
 
 /// Puts back what a case that failed may have left: lines low, the virtual timer's exit on, no
-/// exit announced, the cases' memory readable and writable.
+/// exit announced, the arena as its segment says (RWX).
 pub fn reset() {
     inject(LINE_IRQ, LEVEL_LOW, 0);
     inject(LINE_FIQ, LEVEL_LOW, 0);
     unmask_virtual_timer();
     exit_record();
     let arena = image::arena();
-    protect(arena.start, arena.end - arena.start, PERM_READ | PERM_WRITE);
+    protect(arena.start, arena.end - arena.start, PERM_READ | PERM_WRITE | PERM_EXEC);
 }

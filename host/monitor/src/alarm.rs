@@ -15,12 +15,13 @@
 //! The thread ends with the [`Alarm`], before the VM does: it holds a reference to the VM.
 
 use applevisor::prelude::{GicDisabled, Vcpu, VcpuHandle, VirtualMachineInstance};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What happens at a deadline.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Event {
     /// The guest had its time.
     Timeout,
@@ -34,8 +35,16 @@ pub enum Event {
         level: u64,
     },
     /// Bytes for the console came in.
-    Input(Vec<u8>),
+    Input {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Told when the guest has taken the last of them.
+        taken: SyncSender<()>,
+    },
 }
+
+/// Events that a guest may have waiting: each costs memory of ours.
+const MOST_EVENTS: usize = 4096;
 
 #[derive(Default)]
 struct State {
@@ -86,10 +95,15 @@ impl Alarm {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Lets `event` happen at `deadline`.
-    pub fn set(&self, deadline: Instant, event: Event) {
-        self.shared.lock().later.push((deadline, event));
+    /// Lets `event` happen at `deadline`; false if too many wait already.
+    pub fn set(&self, deadline: Instant, event: Event) -> bool {
+        let mut state = self.shared.lock();
+        if state.later.len() >= MOST_EVENTS {
+            return false;
+        }
+        state.later.push((deadline, event));
         self.shared.bell.notify_one();
+        true
     }
 
     /// A way for another thread to make things happen.

@@ -2,7 +2,7 @@
 
 use crate::alarm::{Event, Remote};
 use crate::cli::{Boot, List, ListFormat, Run, Trace};
-use crate::console::Console;
+use crate::console::{Console, say, tell};
 use crate::image::{CaseInfo, Image, ImageError, cases};
 use crate::machine::{Config, Machine, SetupError};
 use crate::ram::RamRange;
@@ -14,6 +14,7 @@ use crate::workers::{self, WorkerError};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 /// A case failed, or a guest was stopped.
@@ -125,7 +126,7 @@ pub fn list(args: &List) -> Result<ExitCode, UsageError> {
             for case in &all {
                 let CaseInfo { name, claim, reference, .. } = case;
                 let needs = case.needs();
-                println!(
+                say!(
                     "{}",
                     serde_json::json!({ "name": name, "claim": claim, "reference": reference, "needs": needs })
                 );
@@ -140,9 +141,9 @@ pub fn list(args: &List) -> Result<ExitCode, UsageError> {
                 } else {
                     format!(" [{}]", needs.join(" "))
                 };
-                println!("{:width$}  {}{needs}", case.name, case.claim);
+                say!("{:width$}  {}{needs}", case.name, case.claim);
             }
-            println!("{} cases", all.len());
+            say!("{} cases", all.len());
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -171,7 +172,7 @@ pub fn boot(args: &Boot) -> Result<ExitCode, UsageError> {
         Stop::Off => ExitCode::SUCCESS,
         Stop::Reset => ExitCode::from(RESET),
         stop => {
-            eprint!("anyvisor: {stop}\n{}", machine.autopsy());
+            tell!("anyvisor: {stop}\n{}", machine.autopsy());
             ExitCode::from(FAILED)
         }
     })
@@ -182,7 +183,10 @@ fn forward_input(remote: Remote) {
     let forward = move || {
         let mut buffer = [0; 256];
         while let Ok(count @ 1..) = std::io::stdin().read(&mut buffer) {
-            if !remote.send(Event::Input(buffer[..count].to_vec())) {
+            let (taken, told) = sync_channel(1);
+            let sent = remote.send(Event::Input { bytes: buffer[..count].to_vec(), taken });
+            // One piece at a time: a guest that does not read must not fill our memory.
+            if !sent || told.recv().is_err() {
                 break;
             }
         }

@@ -1,6 +1,23 @@
-//! Where the guest's console goes.
+//! Where the guest's console goes, and our own words.
 
 use std::io::{self, Write};
+
+/// Prints a line to the standard output. A reader that went away (`| head`) is no error.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
+/// Prints a line to the standard error, on the same terms.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+pub(crate) use {say, tell};
 
 /// A guest that prints without end fills no more than this.
 const CAPTURE_LIMIT: usize = 1 << 20;

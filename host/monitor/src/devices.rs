@@ -11,6 +11,7 @@ use anyvisor_abi::map::{RTC_BASE, RTC_SIZE, SCRATCH_BASE, SCRATCH_SIZE, UART_BAS
 use anyvisor_devices::pl011::{self, offset};
 use anyvisor_devices::{Pl011, Pl031, Scratch};
 use std::collections::VecDeque;
+use std::sync::mpsc::SyncSender;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Which device.
@@ -57,6 +58,8 @@ pub struct Devices {
     pub console: Console,
     /// Bytes that came in and that the UART has no room for.
     input: VecDeque<u8>,
+    /// Told when there are none left: only then more is sent.
+    taken: Option<SyncSender<()>>,
 }
 
 impl Devices {
@@ -67,7 +70,7 @@ impl Devices {
         uart.write(offset::LCR_H, pl011::LCR_H_WLEN_8 | pl011::LCR_H_FEN);
         uart.write(offset::CR, pl011::CR_UARTEN | pl011::CR_TXE | pl011::CR_RXE);
         let (rtc, scratch) = (Pl031::new(seconds()), Scratch::default());
-        Self { uart, rtc, scratch, console, input: VecDeque::new() }
+        Self { uart, rtc, scratch, console, input: VecDeque::new(), taken: None }
     }
 
     /// Reads `bytes` (1, 2, 4, 8) at `offset` of a device.
@@ -97,9 +100,10 @@ impl Devices {
         }
     }
 
-    /// Bytes for the console came in.
-    pub fn input(&mut self, bytes: &[u8]) {
+    /// Bytes for the console came in; `taken` is told when the guest has had the last of them.
+    pub fn input(&mut self, bytes: &[u8], taken: Option<SyncSender<()>>) {
         self.input.extend(bytes);
+        self.taken = taken;
         self.feed();
     }
 
@@ -136,6 +140,12 @@ impl Devices {
         {
             self.uart.receive(byte);
         }
+        if self.input.is_empty()
+            && let Some(taken) = self.taken.take()
+        {
+            // Whoever sent the bytes may be gone: then nobody waits.
+            let _ = taken.try_send(());
+        }
     }
 }
 
@@ -147,6 +157,7 @@ fn seconds() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc::sync_channel;
 
     fn devices() -> Devices {
         Devices::new(Console::capture())
@@ -186,10 +197,13 @@ mod tests {
     fn input_waits_until_the_uart_has_room() {
         let mut devices = devices();
         let text: Vec<u8> = (0..100).collect();
-        devices.input(&text);
+        let (taken, told) = sync_channel(1);
+        devices.input(&text, Some(taken));
+        assert!(told.try_recv().is_err());
         for byte in text {
             assert_eq!(devices.read(Device::Uart, offset::DR, 4), u64::from(byte));
         }
+        assert!(told.try_recv().is_ok());
         let empty = u64::from(pl011::FR_RXFE);
         assert_eq!(devices.read(Device::Uart, offset::FR, 4) & empty, empty);
     }

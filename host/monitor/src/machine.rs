@@ -140,7 +140,7 @@ impl Machine {
         let alarm = Alarm::new(vm.clone(), &vcpu)?;
         let started = Instant::now();
         if let Some(timeout) = config.timeout {
-            alarm.set(started + timeout, Event::Timeout);
+            alarm.set(started + timeout, Event::Timeout); // the first: there is room
         }
         Ok(Self {
             alarm,

@@ -2,6 +2,7 @@
 //! process of their own.
 
 use crate::cli::{Cli, Command, Trace};
+use crate::console::tell;
 use crate::{command, logging};
 use clap::Parser;
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ pub fn main() -> ExitCode {
         Command::Boot(args) => command::boot(args), // any other kernel
     };
     result.unwrap_or_else(|error| {
-        eprintln!("anyvisor: {error}");
+        tell!("anyvisor: {error}");
         ExitCode::from(USAGE)
     })
 }

@@ -6,6 +6,7 @@ use crate::trap::hypercall;
 use anyvisor_arch::esr::{Esr, ExceptionClass};
 use applevisor::prelude::ExitReason;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// How many exits are shown.
@@ -66,8 +67,10 @@ impl Kind {
     }
 }
 
-/// How many exits there were of each kind, in the order of [`Kind::NAMES`].
+/// How many exits there were of each kind, in the order of [`Kind::NAMES`]. In JSON an object:
+/// the kinds that are not zero, by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "BTreeMap<String, u64>", from = "BTreeMap<String, u64>")]
 pub struct Counts([u64; Kind::NAMES.len()]);
 
 impl Counts {
@@ -86,6 +89,18 @@ impl Counts {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
             *mine += theirs;
         }
+    }
+}
+
+impl From<Counts> for BTreeMap<String, u64> {
+    fn from(counts: Counts) -> Self {
+        counts.named().map(|(name, count)| (name.to_string(), count)).collect()
+    }
+}
+
+impl From<BTreeMap<String, u64>> for Counts {
+    fn from(named: BTreeMap<String, u64>) -> Self {
+        Self(Kind::NAMES.map(|(_, name)| named.get(name).copied().unwrap_or(0)))
     }
 }
 
@@ -334,6 +349,14 @@ mod tests {
         let numbers: Vec<u64> = record.last().map(|entry| entry.number).collect();
         assert_eq!(numbers, (101 - numbers.len() as u64..=100).collect::<Vec<_>>());
         assert_eq!(numbers.len(), SHOWN);
+    }
+
+    #[test]
+    fn counts_survive_json() {
+        let counts = record(&[HVC; 3]).counts;
+        let json = serde_json::to_string(&counts).unwrap();
+        assert_eq!(json, r#"{"hypercall":3}"#);
+        assert_eq!(serde_json::from_str::<Counts>(&json).unwrap(), counts);
     }
 
     #[test]

@@ -41,5 +41,6 @@ pub fn reporter(format: Format) -> Box<dyn Report> {
 
 /// Indents each line of `text`.
 fn indented(text: &str, by: &str) -> String {
-    text.lines().map(|line| format!("{by}{line}\n")).collect()
+    let lines: Vec<String> = text.lines().map(|line| format!("{by}{line}")).collect();
+    lines.join("\n")
 }

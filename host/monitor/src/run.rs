@@ -1,5 +1,6 @@
 //! The exit loop: what can happen to a guest, and who takes care of it.
 
+use crate::console::tell;
 use crate::expect::{Next, Seen};
 use crate::machine::{Machine, remedy};
 use crate::record::Answer;
@@ -53,7 +54,7 @@ impl Machine {
             }
         };
         if self.trace {
-            eprintln!("{:>12?} stop: {stop}", self.started.elapsed());
+            tell!("{:>12?} stop: {stop}", self.started.elapsed());
         }
         self.devices.console.flush();
         stop
@@ -119,7 +120,7 @@ impl Machine {
     #[cold]
     fn trace_exit(&self) {
         if let Some(entry) = self.record.last().next_back() {
-            eprintln!("{:>12?} #{} {}", self.started.elapsed(), entry.number, entry.exit);
+            tell!("{:>12?} #{} {}", self.started.elapsed(), entry.number, entry.exit);
         }
     }
 }

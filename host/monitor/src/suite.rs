@@ -42,11 +42,16 @@ pub struct Outcome {
     pub autopsy: String,
     /// The exits.
     pub exits: Counts,
-    /// From making the VM to the guest's end.
-    pub time: Duration,
+    /// From making the VM to the guest's end, in nanoseconds.
+    pub time_ns: u64,
 }
 
 impl Outcome {
+    /// From making the VM to the guest's end.
+    pub fn time(&self) -> Duration {
+        Duration::from_nanos(self.time_ns)
+    }
+
     /// The part of the name before the first dot.
     pub fn group(&self) -> &str {
         self.name.split('.').next().unwrap_or(&self.name)
@@ -84,7 +89,7 @@ impl Suite<'_> {
         };
         let mut machine = Machine::new(&config, Console::capture())?;
         let stop = machine.run();
-        let time = start.elapsed();
+        let time_ns = start.elapsed().as_nanos() as u64;
         let console = machine.console().text();
         let (verdict, reasons) = judge(case, &stop, &console, machine.complaints());
         let failed = verdict == Verdict::Failed;
@@ -97,7 +102,7 @@ impl Suite<'_> {
             console,
             autopsy: if failed { machine.autopsy() } else { String::new() },
             exits: machine.record.counts,
-            time,
+            time_ns,
         })
     }
 }
@@ -126,6 +131,10 @@ fn judge(
         (None, _) => reasons.push("the guest ended without a result".into()),
     }
     reasons.extend(complaints);
+    // Of a report that others may have to read; next to a real reason it would be noise.
+    if reasons.is_empty() {
+        reasons.extend(report.problems.iter().map(|p| format!("the report is not KTAP: {p}")));
+    }
     match result.map(|line| &line.said) {
         _ if !reasons.is_empty() => (Verdict::Failed, reasons),
         Some(Said::Skip(reason)) => (Verdict::Skipped, vec![reason.clone()]),
@@ -204,6 +213,8 @@ mod tests {
         assert_eq!(reasons, "the guest ended without a result");
         let (_, reasons) = judged(none, Stop::Unhandled("a write".into()), "", &[]);
         assert_eq!(reasons, "a write");
+        let (_, reasons) = judged(none, Stop::Off, "hello\nok 1 a.b\n", &[]);
+        assert_eq!(reasons, "the report is not KTAP: neither a result nor a diagnostic: \"hello\"");
         let (_, reasons) = judged(none, Stop::Off, "Bail out! no vectors\n", &[]);
         assert_eq!(reasons, "the guest gave up: no vectors");
     }

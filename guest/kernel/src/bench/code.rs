@@ -63,8 +63,8 @@ fn generate(code: &Code, insns: u64) {
 fn instruction(kind: u64, random: u64) -> u32 {
     let register = |shift: u32| 1 + (random >> shift) as u32 % 8;
     let (rd, rn, rm) = (register(0), register(8) << 5, register(16) << 16);
-    let offset = (random >> 24) as u32 % 256 << 10; // in doublewords
-    let condition = (random >> 32) as u32 % 14 << 12; // not AL, NV
+    let offset = ((random >> 24) as u32 % 256) << 10; // in doublewords
+    let condition = ((random >> 32) as u32 % 14) << 12; // not AL, NV
     match kind {
         0 => 0x8b00_0000 | rm | rn | rd,             // ADD Xd, Xn, Xm
         1 => 0xca00_0000 | rm | rn | rd,             // EOR Xd, Xn, Xm

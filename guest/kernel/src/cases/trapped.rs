@@ -3,7 +3,7 @@
 use core::arch::{asm, global_asm};
 
 use aarch64_cpu::asm::barrier;
-use aarch64_cpu::registers::{CNTKCTL_EL1, CPACR_EL1, SCTLR_EL1};
+use aarch64_cpu::registers::{CNTKCTL_EL1, CPACR_EL1, SCTLR_EL1, TPIDR_EL0, TPIDRRO_EL0};
 use anyvisor_abi::case::Needs;
 use anyvisor_arch::esr::{Esr, ExceptionClass, SystemAccess, Wait};
 use anyvisor_arch::sysreg::Encoding;
@@ -11,9 +11,10 @@ use anyvisor_arch::timer::cntkctl;
 use anyvisor_arch::{pstate, sctlr};
 use tock_registers::interfaces::{Readable, Writeable};
 
+use crate::access::{El, load, store};
 use crate::trap::{After, catch};
 use crate::user::{self, User};
-use crate::{case, check_eq, user_code};
+use crate::{case, check_eq, skip, user_code};
 
 /// CPACR_EL1.FPEN: 0 traps EL0 and EL1, 1 traps EL0 only, 3 traps nobody.
 const FPEN_SHIFT: u32 = 20;
@@ -152,6 +153,93 @@ case! {
     }
 }
 
+case! {
+    /// With UMA = 1 the same instructions are EL0's, and change nothing but its own masks.
+    "exception.el0_daif_allowed": "SCTLR_EL1.UMA = 1: EL0 sets and clears its own D, A, I, F";
+    reference: "DDI 0487: SCTLR_EL1.UMA";
+    needs: Needs::NONE;
+    fn el0_daif_allowed() {
+        SCTLR_EL1.set(SCTLR_EL1.get() | sctlr::UMA);
+        barrier::isb(barrier::SY);
+        let mut user = User::at(user_code!(user_swaps_daif)).with(3, 0b0101 << 6);
+        let trap = user::run(&mut user);
+        check_eq!(trap.esr.0, Esr::immediate(ExceptionClass::Svc, 0).0, "ESR_EL1");
+        check_eq!(user.x[4], pstate::DAIF, "DAIF that EL0 read first");
+        check_eq!(trap.spsr & pstate::DAIF, 0b0111 << 6, "SPSR_EL1.DAIF");
+    }
+}
+
+case! {
+    /// SCTLR_EL1.DZE = 0 takes DC ZVA from EL0, and makes DCZID_EL0.DZP say so there. The trap
+    /// names the system instruction as it would a register.
+    "exception.el0_dc_zva": "DC ZVA at EL0 with SCTLR_EL1.DZE = 0: EC 0x18; with 1 it zeroes";
+    reference: "DDI 0487: SCTLR_EL1.DZE; DCZID_EL0.DZP; DC ZVA";
+    needs: Needs::NONE;
+    fn el0_dc_zva() {
+        const DC_ZVA: Encoding = Encoding::new(1, 3, 7, 4, 1);
+        let id: u64;
+        // SAFETY: reads an ID register.
+        unsafe { asm!("mrs {}, dczid_el0", out(reg) id, options(nomem, nostack)) };
+        if id >> 4 & 1 != 0 {
+            skip!("DCZID_EL0.DZP prohibits DC ZVA");
+        }
+        let target = crate::image::user_data().start;
+        store(El::El0, target, u64::MAX).value();
+        let start = user_code!(user_zeroes);
+        let trap = user::run(&mut User::at(start).with(2, target));
+        check_eq!(trap.esr.0, system(DC_ZVA, 2, false), "ESR_EL1 with DZE = 0");
+        SCTLR_EL1.set(SCTLR_EL1.get() | sctlr::DZE);
+        barrier::isb(barrier::SY);
+        let trap = user::run(&mut User::at(start).with(2, target));
+        check_eq!(trap.esr.0, Esr::immediate(ExceptionClass::Svc, 0).0, "ESR_EL1 with DZE = 1");
+        let word = load(El::El0, target).value();
+        check_eq!(word, 0, "the block's first word");
+    }
+}
+
+case! {
+    /// A register of a higher level does not exist for EL1: UNDEFINED, not trapped, so that
+    /// nobody at EL1 can tell whether there is an EL2.
+    "exception.higher_registers": "HCR_EL2 and SCR_EL3 at EL1, and VBAR_EL1 at EL0, are UNDEFINED";
+    reference: "DDI 0487: HCR_EL2, SCR_EL3, VBAR_EL1, accessibility pseudocode";
+    needs: Needs::NONE;
+    fn higher_registers() {
+        // SAFETY: the accesses trap; nothing is changed.
+        let hcr = catch(After::Skip, || unsafe {
+            asm!("mrs {}, hcr_el2", out(reg) _, options(nostack));
+        });
+        check_eq!(hcr.esr.0, Esr::unknown().0, "ESR_EL1 of HCR_EL2");
+        // SAFETY: as above.
+        let scr = catch(After::Skip, || unsafe {
+            asm!("mrs {}, scr_el3", out(reg) _, options(nostack));
+        });
+        check_eq!(scr.esr.0, Esr::unknown().0, "ESR_EL1 of SCR_EL3");
+        let start = user_code!(user_writes_vbar);
+        let trap = user::run(&mut User::at(start));
+        check_eq!(trap.esr.0, Esr::unknown().0, "ESR_EL1 of VBAR_EL1 at EL0");
+    }
+}
+
+case! {
+    /// TPIDR_EL0 is EL0's to read and write, TPIDRRO_EL0 to read only: what the kernel puts
+    /// there (a CPU number, say) EL0 cannot forge.
+    "exception.thread_registers": "EL0 owns TPIDR_EL0, reads TPIDRRO_EL0, cannot write it: EC 0";
+    reference: "DDI 0487: TPIDR_EL0, TPIDRRO_EL0";
+    needs: Needs::NONE;
+    fn thread_registers() {
+        const TOKEN: u64 = 0xfeed_0123_4567_89ab;
+        TPIDRRO_EL0.set(TOKEN);
+        let start = user_code!(user_thread);
+        let mut user = User::at(start).with(9, !TOKEN);
+        let trap = user::run(&mut user);
+        check_eq!(user.x[10], TOKEN, "TPIDRRO_EL0 read at EL0");
+        check_eq!(TPIDR_EL0.get(), !TOKEN, "TPIDR_EL0 written at EL0");
+        check_eq!(trap.esr.0, Esr::unknown().0, "ESR_EL1 of the write to TPIDRRO_EL0");
+        check_eq!(trap.elr, start + 8, "ELR_EL1");
+        check_eq!(TPIDRRO_EL0.get(), TOKEN, "TPIDRRO_EL0 after it");
+    }
+}
+
 global_asm!(
     ".pushsection .user.text, \"ax\"",
     ".arch_extension fp",
@@ -170,7 +258,19 @@ global_asm!(
     "user_sets_daif:    msr daifset, #2",
     "user_wfi:          wfi",
     "                   svc #0",
+    "user_swaps_daif:   mrs x4, daif",
+    "                   msr daif, x3",
+    "                   msr daifset, #2",
+    "                   svc #0",
+    "user_zeroes:       dc zva, x2",
+    "                   svc #0",
+    "user_writes_vbar:  msr vbar_el1, x0",
+    "                   svc #0",
+    "user_thread:       msr tpidr_el0, x9",
+    "                   mrs x10, tpidrro_el0",
+    "                   msr tpidrro_el0, x9",
     ".global user_fp, user_reads_ctr, user_reads_cntvct, user_reads_cntpct, user_reads_cntfrq",
-    ".global user_writes_daif, user_sets_daif, user_wfi",
+    ".global user_writes_daif, user_sets_daif, user_wfi, user_swaps_daif, user_zeroes",
+    ".global user_writes_vbar, user_thread",
     ".popsection",
 );

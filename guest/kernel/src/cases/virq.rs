@@ -1,4 +1,5 @@
-//! Interrupts that the monitor injects: taken, held back, in order, and as wake-up events.
+//! Interrupts that the monitor injects: taken, held back, in order. As wake-up events they are in
+//! `wait.rs`.
 //!
 //! The monitor drives the vCPU's IRQ and FIQ lines directly (no interrupt controller between),
 //! so what is seen here is the PE's own behaviour: lines are levels, PSTATE.I and F hold them
@@ -19,24 +20,27 @@ use crate::user::{self, User};
 use crate::{case, check_eq, user_code};
 
 /// ISR_EL1: what is pending at this vCPU, masked or not.
-fn pending() -> u64 {
+pub fn pending() -> u64 {
     let isr: u64;
     // SAFETY: reads a register.
     unsafe { asm!("isb", "mrs {}, isr_el1", out(reg) isr, options(nostack)) };
     isr & (ISR_I | ISR_F)
 }
 
-const ISR_I: u64 = 1 << 7;
-const ISR_F: u64 = 1 << 6;
+/// ISR_EL1.I: an IRQ is pending.
+pub const ISR_I: u64 = 1 << 7;
+/// ISR_EL1.F: a FIQ is pending.
+pub const ISR_F: u64 = 1 << 6;
 
 /// Lowers the line that the vector belongs to.
-fn lower(frame: &mut TrapFrame) {
+pub fn lower(frame: &mut TrapFrame) {
     let line = if frame.entry.kind() == Vector::Fiq { LINE_FIQ } else { LINE_IRQ };
     inject(line, LEVEL_LOW, 0);
 }
 
+/// The one interrupt that was taken.
 #[track_caller]
-fn only_one() -> Taken {
+pub fn only_one() -> Taken {
     check_eq!(interrupt::count() as u64, 1, "interrupts taken");
     interrupt::nth(0).expect("the first is in the log")
 }
@@ -294,89 +298,6 @@ case! {
     }
 }
 
-/// WFI until `done`; how often it came back. It may come back for no reason, so a loop.
-fn wait_for_interrupt(done: impl Fn() -> bool) -> u64 {
-    let mut rounds = 0;
-    while !done() {
-        aarch64_cpu::asm::wfi();
-        rounds += 1;
-        assert!(rounds < 1000, "WFI came back 1000 times with nothing to show for it");
-    }
-    rounds
-}
-
-const DELAY: u64 = 3_000_000;
-
-case! {
-    /// WFI waits, and an interrupt that becomes pending ends the wait even while it is masked.
-    "virq.wfi_masked": "WFI with PSTATE.I set wakes when an IRQ becomes pending 3 ms later";
-    reference: "DDI 0487: WFI wake-up events are independent of PSTATE.I";
-    needs: Needs::SERVICES;
-    fn wfi_masked() {
-        let start = host_time();
-        inject(LINE_IRQ, LEVEL_HIGH, DELAY);
-        wait_for_interrupt(|| pending() != 0);
-        let waited = host_time() - start;
-        check_eq!(pending(), ISR_I, "ISR_EL1");
-        assert!(waited >= DELAY, "WFI came back after {waited} ns");
-        inject(LINE_IRQ, LEVEL_LOW, 0);
-    }
-}
-
-case! {
-    /// Unmasked, the interrupt ends the wait and is taken; WFI itself is then complete, and ELR
-    /// points behind it.
-    "virq.wfi_unmasked": "WFI with PSTATE.I clear: the IRQ is taken with ELR behind the WFI";
-    reference: "DDI 0487: WFI; preferred return address of an interrupt";
-    needs: Needs::SERVICES;
-    fn wfi_unmasked() {
-        interrupt::listen(lower);
-        let start = host_time();
-        inject(LINE_IRQ, LEVEL_HIGH, DELAY);
-        let behind: u64;
-        // SAFETY: the handler is there; the mask is put back. The masks are cleared in front of
-        // a loop, because WFI may come back early; the loop ends when the handler has run.
-        unsafe {
-            asm!(
-                "msr daifclr, #3",
-                "2: wfi",
-                "3: ldr {scratch}, [{count}]",
-                "cbz {scratch}, 2b",
-                "msr daifset, #3",
-                "adr {behind}, 3b",
-                count = in(reg) interrupt::counter(),
-                scratch = out(reg) _,
-                behind = out(reg) behind,
-                options(nostack),
-            );
-        }
-        let waited = host_time() - start;
-        assert!(waited >= DELAY, "WFI came back after {waited} ns");
-        let taken = only_one();
-        assert!(
-            (behind - 4..behind + 12).contains(&taken.elr),
-            "ELR_EL1 is {:#x}, the instruction behind the WFI is at {behind:#x}",
-            taken.elr
-        );
-    }
-}
-
-case! {
-    /// With an interrupt pending already WFI completes at once.
-    "virq.wfi_pending": "WFI with an IRQ or FIQ pending and masked completes at once";
-    reference: "DDI 0487: WFI wake-up events";
-    needs: Needs::SERVICES;
-    fn wfi_pending() {
-        for line in [LINE_IRQ, LINE_FIQ] {
-            inject(line, LEVEL_HIGH, 0);
-            for _ in 0..10 {
-                aarch64_cpu::asm::wfi();
-            }
-            inject(line, LEVEL_LOW, 0);
-        }
-    }
-}
-
 case! {
     /// Being cancelled (hv_vcpus_exit) and entered again is invisible to the guest: its
     /// registers, and the time that it thinks of, go on.
@@ -384,16 +305,28 @@ case! {
     reference: "hv_vcpus_exit; Anyvisor's contract: CANCEL";
     needs: Needs::SERVICES;
     fn cancel() {
-        let before = services::cancel(500_000);
-        // Busy for longer than the delay, without an exit of its own.
-        let end = (VIRTUAL.counter)() + timer::frequency() / 500;
-        let mut sum = 0_u64;
-        while (VIRTUAL.counter)() < end {
-            sum = sum.wrapping_mul(3).wrapping_add(1);
+        const DELAY: u64 = 500_000;
+        const NEVER: u64 = 3600 * 1_000_000_000;
+        const PATIENCE: u64 = 2_000_000_000;
+        let start = host_time();
+        let before = services::cancel(DELAY);
+        let (mut rounds, mut sum) = (0_u64, 0_u64);
+        loop {
+            // Busy for 1 ms without an exit of its own.
+            let end = (VIRTUAL.counter)() + timer::frequency() / 1000;
+            while (VIRTUAL.counter)() < end {
+                (rounds, sum) = (rounds + 1, sum + rounds);
+            }
+            // Asking announces another one, which never comes.
+            let cancelled = services::cancel(NEVER) - before;
+            if cancelled > 0 {
+                check_eq!(cancelled, 1, "entries cancelled");
+                break;
+            }
+            let waited = host_time() - start;
+            assert!(waited < PATIENCE, "no entry was cancelled in {waited} ns");
         }
-        assert!(sum != 0);
-        let after = services::cancel(0);
-        assert!(after > before, "{after} entries were cancelled, {before} before");
+        check_eq!(sum, rounds * (rounds - 1) / 2, "the sum of what was counted meanwhile");
     }
 }
 

@@ -85,20 +85,25 @@ impl Tables {
                     && step <= left
             };
             let level = (1..=3).find(fits).expect("what is mapped is whole pages");
-            self.map(va, pa, level, attributes);
+            self.write(va, level, leaf(pa, level, attributes));
             done += self.granule.entry_size(level);
         }
+        publish();
     }
 
     /// Maps one page (`level` 3) or block.
     pub fn map(&mut self, va: u64, pa: u64, level: u8, attributes: u64) {
-        let kind = if level == 3 { TABLE_OR_PAGE } else { 0 };
-        self.set(va, level, pa | attributes | kind | VALID);
+        self.set(va, level, leaf(pa, level, attributes));
     }
 
     /// Writes the descriptor of `va` at `level`, building the tables above it. The walker may
     /// see it at once; what the TLB holds is the caller's business.
     pub fn set(&mut self, va: u64, level: u8, descriptor: u64) {
+        self.write(va, level, descriptor);
+        publish();
+    }
+
+    fn write(&mut self, va: u64, level: u8, descriptor: u64) {
         let mut table = self.root;
         for above in self.start_level()..level {
             let entry = self.entry(table, va, above);
@@ -113,8 +118,6 @@ impl Tables {
             };
         }
         write(self.entry(table, va, level), descriptor);
-        barrier::dsb(barrier::SY);
-        barrier::isb(barrier::SY);
     }
 
     /// The descriptor of `va` at `level`, whose tables above must be there.
@@ -133,6 +136,19 @@ impl Tables {
     fn entry(&self, table: u64, va: u64, level: u8) -> u64 {
         table + 8 * self.granule.index(va, level, self.va_bits)
     }
+}
+
+/// The descriptor of a page (`level` 3) or block.
+fn leaf(pa: u64, level: u8, attributes: u64) -> u64 {
+    let kind = if level == 3 { TABLE_OR_PAGE } else { 0 };
+    pa | attributes | kind | VALID
+}
+
+/// Makes the walker see what was written (DDI 0487: DSB completes the writes, ISB lets what
+/// follows use them).
+fn publish() {
+    barrier::dsb(barrier::SY);
+    barrier::isb(barrier::SY);
 }
 
 fn read(entry: u64) -> u64 {

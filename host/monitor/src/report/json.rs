@@ -1,6 +1,7 @@
 //! JSON lines: an object for each case as it ends, and one for the sum.
 
 use super::Report;
+use crate::console::say;
 use crate::suite::{Outcome, Summary};
 
 /// The reporter.
@@ -13,7 +14,7 @@ impl Report for Json {
 
     fn case(&mut self, outcome: &Outcome) {
         match serde_json::to_string(outcome) {
-            Ok(line) => println!("{line}"),
+            Ok(line) => say!("{line}"),
             Err(error) => log::error!("{}: no JSON: {error}", outcome.name),
         }
     }
@@ -26,8 +27,8 @@ impl Report for Json {
             "failed": failed,
             "skipped": skipped,
             "exits": exits,
-            "time": time,
+            "time_ns": time.as_nanos() as u64,
         });
-        println!("{sum}");
+        say!("{sum}");
     }
 }

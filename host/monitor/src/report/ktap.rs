@@ -1,6 +1,7 @@
 //! KTAP version 1: the format of Linux's tests, and of the guest itself.
 
 use super::{Report, indented};
+use crate::console::say;
 use crate::suite::{Outcome, Summary, Verdict};
 
 /// The reporter.
@@ -11,7 +12,7 @@ pub struct Ktap {
 
 impl Report for Ktap {
     fn start(&mut self, total: usize) {
-        println!("KTAP version 1\n1..{total}");
+        say!("KTAP version 1\n1..{total}");
     }
 
     fn begin(&mut self, _name: &str) {}
@@ -21,19 +22,19 @@ impl Report for Ktap {
         let (number, name) = (self.number, &outcome.name);
         let reasons = outcome.reasons.join("; ");
         match outcome.verdict {
-            Verdict::Passed => println!("ok {number} {name}"),
-            Verdict::Skipped => println!("ok {number} {name} # SKIP {reasons}"),
+            Verdict::Passed => say!("ok {number} {name}"),
+            Verdict::Skipped => say!("ok {number} {name} # SKIP {reasons}"),
             Verdict::Failed => {
-                print!("{}", indented(&outcome.claim, "# claim: "));
-                print!("{}", indented(&outcome.console, "# | "));
-                print!("{}", indented(&outcome.autopsy, "# "));
-                println!("not ok {number} {name} # {reasons}");
+                say!("{}", indented(&outcome.claim, "# claim: "));
+                say!("{}", indented(&outcome.console, "# | "));
+                say!("{}", indented(&outcome.autopsy, "# "));
+                say!("not ok {number} {name} # {reasons}");
             }
         }
     }
 
     fn end(&mut self, summary: &Summary) {
         let Summary { passed, failed, skipped, .. } = summary;
-        println!("# pass:{passed} fail:{failed} skip:{skipped} total:{}", summary.total());
+        say!("# pass:{passed} fail:{failed} skip:{skipped} total:{}", summary.total());
     }
 }

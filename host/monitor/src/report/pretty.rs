@@ -1,6 +1,7 @@
 //! Text for people: a line for each group, the failures in full, the sum.
 
 use super::{Report, indented};
+use crate::console::say;
 use crate::suite::{Outcome, Summary, Verdict};
 use console::style;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -60,7 +61,7 @@ impl Report for Pretty {
                 &mut self.groups[last]
             }
         };
-        group.time += outcome.time;
+        group.time += outcome.time();
         match outcome.verdict {
             Verdict::Passed => group.passed += 1,
             Verdict::Failed => {
@@ -78,16 +79,16 @@ impl Report for Pretty {
         self.bar.finish_and_clear();
         let width = self.groups.iter().map(|g| g.name.len()).max().unwrap_or(0);
         for group in &self.groups {
-            println!("  {}", group.line(width));
+            say!("  {}", group.line(width));
         }
         for (name, reason) in &self.skipped {
-            println!("  {} {name}: {reason}", style("skipped").yellow());
+            say!("  {} {name}: {reason}", style("skipped").yellow());
         }
         for failure in &self.failures {
             print_failure(failure);
         }
-        println!("\n{}", sum(summary));
-        println!("exits: {}", summary.exits);
+        say!("\n{}", sum(summary));
+        say!("exits: {}", summary.exits);
     }
 }
 
@@ -106,17 +107,17 @@ impl Group {
 }
 
 fn print_failure(outcome: &Outcome) {
-    println!("\n{} {}", style("FAILED").red().bold(), style(&outcome.name).bold());
-    println!("  claim: {}", outcome.claim);
-    println!("  see:   {}", outcome.reference);
+    say!("\n{} {}", style("FAILED").red().bold(), style(&outcome.name).bold());
+    say!("  claim: {}", outcome.claim);
+    say!("  see:   {}", outcome.reference);
     for reason in &outcome.reasons {
-        println!("  {} {reason}", style("->").red());
+        say!("  {} {reason}", style("->").red());
     }
     if !outcome.console.is_empty() {
-        print!("  console:\n{}", indented(&outcome.console, "    | "));
+        say!("  console:\n{}", indented(&outcome.console, "    | "));
     }
     if !outcome.autopsy.is_empty() {
-        print!("  machine:\n{}", indented(&outcome.autopsy, "    "));
+        say!("  machine:\n{}", indented(&outcome.autopsy, "    "));
     }
 }
 

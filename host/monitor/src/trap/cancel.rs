@@ -15,7 +15,7 @@ pub fn handle(machine: &mut Machine) -> Result<Answer, Stop> {
             Event::Line { line, level } => {
                 machine.lines.drive(line, level);
             }
-            Event::Input(bytes) => machine.devices.input(&bytes),
+            Event::Input { bytes, taken } => machine.devices.input(&bytes, Some(taken)),
         }
     }
     // Several requests may have met in one cancelled entry: entries are what is counted.

@@ -8,7 +8,7 @@ use crate::run::Stop;
 use crate::trap::vtimer;
 use anyvisor_abi::map::STAGE2_GRANULE;
 use anyvisor_abi::service::*;
-use anyvisor_abi::smccc::{INVALID_PARAMETERS, NOT_SUPPORTED, SUCCESS};
+use anyvisor_abi::smccc::{DENIED, INVALID_PARAMETERS, NOT_SUPPORTED, SUCCESS};
 use std::time::{Duration, Instant};
 
 /// Whether the identifier is in the vendor-specific hypervisor range, of either width.
@@ -91,7 +91,8 @@ fn inject(machine: &mut Machine) -> Result<i64, Stop> {
         0 => {
             machine.lines.drive(line, level);
         }
-        _ => later(machine, delay, Event::Line { line, level }),
+        _ if !later(machine, delay, Event::Line { line, level }) => return Ok(DENIED),
+        _ => {}
     }
     Ok(SUCCESS)
 }
@@ -126,15 +127,16 @@ fn cancel(machine: &mut Machine) -> Result<i64, Stop> {
             machine.cancel_requested = true;
             machine.vm.vcpus_exit(&[machine.vcpu.get_handle()])?; // kept for the next run
         }
-        delay => later(machine, delay, Event::Cancel),
+        delay if !later(machine, delay, Event::Cancel) => return Ok(DENIED),
+        _ => {}
     }
     machine.set_x(1, machine.cancelled)?;
     Ok(SUCCESS)
 }
 
-/// Lets `event` happen after `delay` nanoseconds; one that lies beyond the clock never does.
-fn later(machine: &Machine, delay: u64, event: Event) {
-    if let Some(deadline) = Instant::now().checked_add(Duration::from_nanos(delay)) {
-        machine.alarm.set(deadline, event);
-    }
+/// Lets `event` happen after `delay` nanoseconds; false if too many wait already. One that lies
+/// beyond the clock never happens.
+fn later(machine: &Machine, delay: u64, event: Event) -> bool {
+    let deadline = Instant::now().checked_add(Duration::from_nanos(delay));
+    deadline.is_none_or(|deadline| machine.alarm.set(deadline, event))
 }
