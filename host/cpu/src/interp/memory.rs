@@ -18,7 +18,7 @@ use crate::exception::Exception;
 use crate::mmu::{self, Abort, Want, rights};
 use crate::state::Exclusive;
 use anyvisor_arch::esr::{DataAbort, Esr, ExceptionClass, FaultStatus};
-use anyvisor_vm::{HostPage, Page};
+use anyvisor_vm::Page;
 use std::sync::atomic::Ordering;
 
 /// Host ordering of an access: acquire and release are sequentially consistent among themselves
@@ -211,17 +211,13 @@ impl<'a> Interp<'a> {
         let need = self.need(access, want);
         let found = mmu::translate(self.cpu, self.tlb, self.map, va, want, need, aligned);
         let abort = match found {
-            Ok(place) => match self.reach(place.page) {
+            Ok(place) => match place.page.get(self.map) {
                 Some(page) => return Ok((place.ipa, page)),
                 None => Abort::unmapped(place.ipa, false),
             },
             Err(abort) => abort,
         };
         Err(self.data_abort(abort, access, va, want))
-    }
-
-    fn reach(&self, page: HostPage) -> Option<Page<'a>> {
-        page.get(self.map)
     }
 
     /// LDXR, LDAXR, LDXP, LDAXP: the pair is one access of twice the size.
@@ -286,6 +282,12 @@ impl<'a> Interp<'a> {
     ) -> Result<(u64, Page<'a>), Stopped> {
         if !aligned(va, bytes) {
             return Err(self.data_abort(Abort::Stage1(FaultStatus::Alignment), access, va, want));
+        }
+        let need = self.need(access, want);
+        if let Some(entry) = self.tlb.lookup(&self.cpu.regime, va, need)
+            && let Some(page) = entry.host.get(self.map)
+        {
+            return Ok((entry.ipa | va & 0xfff, page));
         }
         self.place(access, va, want, true)
     }
