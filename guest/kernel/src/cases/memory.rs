@@ -182,7 +182,7 @@ case! {
             store(El::El1, page.va + offset, u64::MAX).value();
         }
         // SAFETY: the block lies in the case's own page.
-        unsafe { asm!("dc zva, {}", in(reg) page.va + size + 5, options(nostack)) };
+        unsafe { asm!("dc zva, {}", in(reg) page.va + size * 2 - 3, options(nostack)) };
         for offset in (0..size * 3).step_by(8) {
             let inside = (size..size * 2).contains(&offset);
             let wanted = if inside { 0 } else { u64::MAX };

@@ -13,7 +13,11 @@ use crate::access::{El, data_abort, fetch, load, store, write_code};
 use crate::mmu::window::{Window, is_supported};
 use crate::mmu::{DATA, NORMAL};
 use crate::trap::{After, catch};
+use crate::user::EL1H_MASKED;
 use crate::{case, check_eq, image, skip};
+
+/// The instruction BRK #0.
+const BRK: u32 = 0xd420_0000;
 
 const PATTERN: u64 = 0x0123_4567_89ab_cdef;
 
@@ -154,13 +158,43 @@ case! {
     reference: "DDI 0487: AArch64.BranchAddr; TCR_EL1.TBI1, TBID1";
     needs: Needs::NONE;
     fn tbi_branch() {
-        const BRK: u32 = 0xd420_0000;
         let mut window = Window::open(Granule::K4, 39);
         let page = window.page(0x5000, NORMAL | AF | AP_READ_ONLY | UXN);
         write_code(page.pa, BRK);
         window.control(0, tcr::TBI1);
         let tagged = page.va & !(0xff << 56) | 0x12 << 56;
         let trap = fetch(El::El1, tagged).fault();
+        check_eq!(trap.esr.0, Esr::immediate(ExceptionClass::Brk, 0).0, "ESR_EL1");
+        check_eq!(trap.elr, page.va, "ELR_EL1");
+    }
+}
+
+case! {
+    /// ERET is a branch too: ELR may hold a tagged address, PC does not.
+    "mmu.tbi_eret": "ERET to a tagged address: PC gets bit 55 in its top byte";
+    reference: "DDI 0487: AArch64.ExceptionReturn, AArch64.BranchAddr; TCR_EL1.TBI1";
+    needs: Needs::NONE;
+    fn tbi_eret() {
+        let mut window = Window::open(Granule::K4, 39);
+        let page = window.page(0x5000, NORMAL | AF | AP_READ_ONLY | UXN);
+        write_code(page.pa, BRK);
+        window.control(0, tcr::TBI1);
+        let tagged = page.va & !(0xff << 56) | 0x34 << 56;
+        let trap = catch(After::Link, || {
+            // SAFETY: goes to the page, whose BRK is announced; its handler comes back by X30.
+            unsafe {
+                asm!(
+                    "adr x30, 2f",
+                    "msr elr_el1, {tagged}",
+                    "msr spsr_el1, {spsr}",
+                    "eret",
+                    "2:",
+                    tagged = in(reg) tagged,
+                    spsr = in(reg) EL1H_MASKED,
+                    out("x30") _,
+                );
+            }
+        });
         check_eq!(trap.esr.0, Esr::immediate(ExceptionClass::Brk, 0).0, "ESR_EL1");
         check_eq!(trap.elr, page.va, "ELR_EL1");
     }

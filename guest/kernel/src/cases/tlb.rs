@@ -178,6 +178,28 @@ case! {
 }
 
 case! {
+    /// TLBI by address means the translation of that address, and that is all of its block: after
+    /// it no other address of the block may use the old one either.
+    "mmu.tlbi_block": "TLBI of one address in a 2 MiB block forgets all of the block";
+    reference: "DDI 0487: TLBI VAAE1, entries that translate the specified address";
+    needs: Needs::NONE;
+    fn tlbi_block() {
+        let (mut window, _, pages) = two_pages(DATA);
+        let va = window.block(1 << 32, pages[0], 2, DATA);
+        let others = [0, 0x1000, 0x5000, 0x2_0008, 0x8_0010].map(|offset| va + offset);
+        for other in others {
+            load(El::El1, other).value();
+        }
+        window.tables.set(va, 2, 0);
+        invalidate(others[2]);
+        let wanted = data_abort(El::El1, FaultStatus::Translation(2), false);
+        for other in others {
+            check_eq!(load(El::El1, other).fault().esr.0, wanted, "ESR_EL1 at {:#x}", other);
+        }
+    }
+}
+
+case! {
     /// A non-global entry belongs to the ASID it was made for. Two address spaces have other
     /// pages at the same address; switching is a write to TTBR, and no TLBI.
     "mmu.asid": "two ASIDs, two tables, one address: each sees its own page without TLBI";

@@ -12,6 +12,7 @@ use anyvisor_arch::{pstate, sctlr};
 use tock_registers::interfaces::{Readable, Writeable};
 
 use crate::access::{El, load, store};
+use crate::case::known_deviation;
 use crate::trap::{After, catch};
 use crate::user::{self, User};
 use crate::{case, check_eq, skip, user_code};
@@ -117,6 +118,34 @@ case! {
 }
 
 case! {
+    /// CNTKCTL_EL1.EL0VTEN and EL0PTEN give EL0 the timers themselves; they say nothing of the
+    /// counters.
+    "exception.el0_timer": "CNTV_CTL_EL0, CNTP_CTL_EL0 at EL0 trap by EL0VTEN, EL0PTEN";
+    reference: "DDI 0487: CNTKCTL_EL1.EL0VTEN, EL0PTEN";
+    needs: Needs::NONE;
+    fn el0_timer() {
+        const CNTP_CTL_EL0: Encoding = Encoding::new(3, 3, 14, 2, 1);
+        const CNTV_CTL_EL0: Encoding = Encoding::new(3, 3, 14, 3, 1);
+        let done = Esr::immediate(ExceptionClass::Svc, 0).0;
+        let registers = [
+            (user_code!(user_reads_cntv_ctl), CNTV_CTL_EL0, cntkctl::EL0VTEN),
+            (user_code!(user_reads_cntp_ctl), CNTP_CTL_EL0, cntkctl::EL0PTEN),
+        ];
+        let counters = cntkctl::EL0VCTEN | cntkctl::EL0PCTEN;
+        super::timer::physical(); // skips where there is none
+        for allowed in [counters, cntkctl::EL0VTEN, cntkctl::EL0PTEN] {
+            CNTKCTL_EL1.set(allowed);
+            barrier::isb(barrier::SY);
+            for (start, encoding, bit) in registers {
+                let trap = user::run(&mut User::at(start));
+                let wanted = if allowed & bit != 0 { done } else { system(encoding, 5, true) };
+                check_eq!(trap.esr.0, wanted, "ESR_EL1 of {} with CNTKCTL_EL1 {:#x}", encoding, allowed);
+            }
+        }
+    }
+}
+
+case! {
     /// SCTLR_EL1.UMA = 0: EL0 cannot mask interrupts. The immediate form (MSR DAIFSet) traps the
     /// same way, with Rt = 31.
     "exception.el0_daif": "MSR DAIF and DAIFSet at EL0 with SCTLR_EL1.UMA = 0: EC 0x18";
@@ -150,6 +179,25 @@ case! {
         let trap = user::run(&mut User::at(start));
         check_eq!(trap.esr.0, Esr::wait(Wait::Interrupt).0, "ESR_EL1");
         check_eq!(trap.elr, start, "ELR_EL1");
+    }
+}
+
+case! {
+    /// SCTLR_EL1.nTWE does the same for WFE, if it would wait: with the event register set it
+    /// just clears it and goes on. ERET sets it, so the first WFE of EL0 never waits.
+    "exception.el0_wfe": "WFE at EL0 with SCTLR_EL1.nTWE = 0: EC 0x01, ISS.TI = 1, not the first";
+    reference: "DDI 0487: SCTLR_EL1.nTWE; the Event Register; ESR_ELx, ISS for a WF* instruction";
+    needs: Needs::NONE;
+    fn el0_wfe() {
+        SCTLR_EL1.set(SCTLR_EL1.get() & !sctlr::N_TWE);
+        barrier::isb(barrier::SY);
+        let start = user_code!(user_wfe);
+        let trap = user::run(&mut User::at(start));
+        if trap.esr == Esr::immediate(ExceptionClass::Svc, 0) {
+            known_deviation("eight WFEs in a row neither waited nor trapped (QEMU's TCG never waits)");
+        }
+        check_eq!(trap.esr.0, Esr::wait(Wait::Event).0, "ESR_EL1");
+        assert!(trap.elr > start, "the first WFE trapped, with the event register set by ERET");
     }
 }
 
@@ -254,6 +302,14 @@ global_asm!(
     "                   svc #0",
     "user_reads_cntfrq: mrs x5, cntfrq_el0",
     "                   svc #0",
+    "user_reads_cntv_ctl: mrs x5, cntv_ctl_el0",
+    "                   svc #0",
+    "user_reads_cntp_ctl: mrs x5, cntp_ctl_el0",
+    "                   svc #0",
+    "user_wfe:          .rept 8",
+    "                   wfe",
+    "                   .endr",
+    "                   svc #0",
     "user_writes_daif:  msr daif, x3",
     "user_sets_daif:    msr daifset, #2",
     "user_wfi:          wfi",
@@ -271,6 +327,6 @@ global_asm!(
     "                   msr tpidrro_el0, x9",
     ".global user_fp, user_reads_ctr, user_reads_cntvct, user_reads_cntpct, user_reads_cntfrq",
     ".global user_writes_daif, user_sets_daif, user_wfi, user_swaps_daif, user_zeroes",
-    ".global user_writes_vbar, user_thread",
+    ".global user_writes_vbar, user_thread, user_wfe, user_reads_cntv_ctl, user_reads_cntp_ctl",
     ".popsection",
 );
