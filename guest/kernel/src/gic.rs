@@ -3,8 +3,8 @@
 use core::ptr::NonNull;
 
 use arm_gic::gicv3::registers::{Gicd, GicrSgi};
-use arm_gic::gicv3::{GicCpuInterface, GicV3};
-use arm_gic::{IntId, InterruptGroup, UniqueMmioPointer};
+use arm_gic::gicv3::{GicCpuInterface, GicV3, InterruptGroup};
+use arm_gic::{IntId, UniqueMmioPointer};
 use spin::Mutex;
 
 use crate::machine::Machine;
@@ -14,6 +14,9 @@ static GIC: Mutex<Option<GicV3<'static>>> = Mutex::new(None);
 /// Only this CPU, whose redistributor is the first.
 const CPU: usize = 0;
 
+/// Whether redistributors have the two more frames of a GICv4. It matters for finding the second.
+const GICV4: bool = false;
+
 /// Sets the GIC up, all interrupts disabled.
 pub fn init(machine: Machine) {
     let Some(regions) = machine.gic else { return };
@@ -22,8 +25,7 @@ pub fn init(machine: Machine) {
     let Some((gicd, gicr)) = pointers else { return };
     // SAFETY: the FDT says that a GICv3 stands there, `mmu::init` has mapped it as Device
     // memory, and this is the only driver for it.
-    let gic = unsafe { GicV3::new(UniqueMmioPointer::new(gicd), gicr, 1) };
-    let mut gic = gic.expect("the FDT's GICv3 has redistributors of a known kind");
+    let mut gic = unsafe { GicV3::new(UniqueMmioPointer::new(gicd), gicr, 1, GICV4) };
     gic.setup(CPU);
     gic.enable_all_interrupts(false);
     GicCpuInterface::set_priority_mask(0xff); // let everything through
