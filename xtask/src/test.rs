@@ -12,6 +12,9 @@
 //! ANYVISOR_QEMU_USER_MISSING
 //! ANYVISOR_ENGINE         what --engine said, if anything
 //! ```
+//!
+//! The profile is cargo's for development. There the tests run for some 7 s in all, which is the
+//! most that the release profile could save; but that links every test program with fat LTO.
 
 use crate::command::{Cmd, passthrough, watch};
 use crate::progress::Step;
