@@ -133,7 +133,8 @@ impl Interp<'_> {
                     Stop::Exception(exception) => {
                         // A guest that loops in faults still hears of the time.
                         self.left -= 1;
-                        log::debug!(target: TRACE, "  -> {} at {pc:#x}", exception.syndrome);
+                        let at = self.cpu.pc;
+                        log::debug!(target: TRACE, "  -> {} at {at:#x}", exception.syndrome);
                         self.cpu.take_exception(exception);
                     }
                     Stop::Exit(exit) => return Leave::Exit(exit),
