@@ -73,6 +73,12 @@ fn verdict(case: &CaseInfo, report: &Result<GuestReport, String>) -> Result<Comp
     };
     match said {
         Said::Ok => Ok(Completion::Completed),
+        // This machine has all but the services.
+        Said::Skip(reason)
+            if reason.starts_with("needs ") && !case.needs.contains(Needs::SERVICES) =>
+        {
+            Err(format!("skipped, which it must not be here: {reason}").into())
+        }
         Said::Skip(reason) => Ok(Completion::ignored_with(reason)),
         Said::NotOk(reason) => Err(format!("{reason}\n{}", diagnostics.join("\n")).into()),
     }

@@ -2,7 +2,7 @@
 //! people's guests boot here and our guest boots elsewhere.
 //!
 //! ```text
-//! 0x0800_0000  GICD        64 KiB   distributor (from the issue that brings the GIC)
+//! 0x0800_0000  GICD        64 KiB   distributor (reserved: there is no GIC yet)
 //! 0x0802_0000  GICV2M      4 KiB    MSI frame
 //! 0x080a_0000  GICR        128 KiB a vCPU
 //! 0x0900_0000  PL011       4 KiB    console, SPI 1

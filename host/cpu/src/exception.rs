@@ -55,7 +55,9 @@ impl Cpu {
         }
         next.0 = next.0 & !pstate::MODE | Mode::El1h.bits();
         self.set_pstate(next);
-        self.pc = self.get(SysReg::VBAR_EL1).wrapping_add(pstate::vector_offset(from, vector));
+        let entry = self.get(SysReg::VBAR_EL1).wrapping_add(pstate::vector_offset(from, vector));
+        // `BranchTo`: VBAR's tag byte is not part of the PC where TBI ignores it.
+        self.pc = self.regime.branch_address(entry);
     }
 
     /// ERET at EL1.
@@ -81,5 +83,23 @@ impl Cpu {
     /// An exception of `class` with an empty ISS, at the current instruction.
     pub fn here(&self, class: ExceptionClass, far: Option<u64>) -> Exception {
         Exception { syndrome: Esr::new(class, 0), far, return_address: self.pc }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyvisor_arch::tcr;
+
+    #[test]
+    fn a_tag_in_vbar_is_not_part_of_the_pc() {
+        let mut cpu = Cpu::new(36, 0);
+        cpu.set(SysReg::VBAR_EL1, 0x5a00_0000_4000_0000);
+        cpu.take_interrupt(Vector::Irq);
+        assert_eq!(cpu.pc, 0x5a00_0000_4000_0280, "TBI0 = 0");
+        cpu.set(SysReg::TCR_EL1, tcr::TBI0);
+        cpu.regime_changed();
+        cpu.take_interrupt(Vector::Irq);
+        assert_eq!(cpu.pc, 0x4000_0280);
     }
 }

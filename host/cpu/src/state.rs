@@ -138,16 +138,12 @@ impl Cpu {
     /// Replaces PSTATE, with what follows from it for address translation.
     #[inline]
     pub fn set_pstate(&mut self, pstate: Pstate) {
-        const TRANSLATION: u64 = pstate::PAN | 3 << pstate::CURRENT_EL_SHIFT;
-        let changed = (self.pstate.0 ^ pstate.0) & TRANSLATION != 0;
         self.pstate = pstate;
-        if changed {
-            self.regime_changed();
-        }
+        let control = self.get(SysReg::SCTLR_EL1);
+        self.regime.enter(pstate, control);
     }
 
-    /// To be called after SCTLR_EL1, TCR_EL1, TTBR0_EL1, TTBR1_EL1, PSTATE.EL or PSTATE.PAN
-    /// changed.
+    /// To be called after SCTLR_EL1, TCR_EL1, TTBR0_EL1 or TTBR1_EL1 changed.
     pub fn regime_changed(&mut self) {
         self.regime = Regime::of(self);
     }

@@ -53,6 +53,9 @@ impl Machine {
             && esr != 0
         {
             writeln!(out, "esr_el1: {}", Esr(esr))?;
+            // A guest whose vectors lead nowhere stands at a vector: who faulted is at ELR_EL1.
+            let elr = self.vcpu.get_sys_reg(SysReg::ELR_EL1).unwrap_or_default();
+            writeln!(out, "at elr_el1 {elr:#018x}: {}", self.instruction(elr))?;
         }
         Ok(())
     }

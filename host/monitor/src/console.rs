@@ -1,13 +1,30 @@
 //! Where the guest's console goes, and our own words.
 
-use std::io::{self, Write};
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Prints a line to the standard output. A reader that went away (`| head`) is no error.
+/// Prints a line to the standard output. A reader that went away (`| head`) is no error; any
+/// other failure is remembered by [`output_lost`].
 macro_rules! say {
-    ($($text:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stdout(), $($text)*);
-    }};
+    ($($text:tt)*) => { $crate::console::line(format_args!($($text)*)) };
+}
+
+/// Something that was said is nowhere: the disk is full, say.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Prints a line to the standard output: [`say`].
+pub(crate) fn line(text: Arguments<'_>) {
+    if let Err(error) = writeln!(io::stdout(), "{text}")
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        LOST.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether a line of the results could not be written.
+pub fn output_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
 }
 
 /// Prints a line to the standard error, on the same terms.

@@ -2,7 +2,7 @@
 //! process of their own.
 
 use crate::cli::{Cli, Command, Trace};
-use crate::console::tell;
+use crate::console::{output_lost, tell};
 use crate::{command, logging};
 use clap::Parser;
 use std::process::ExitCode;
@@ -19,10 +19,15 @@ pub fn main() -> ExitCode {
         Command::List(args) => command::list(args), // what they claim
         Command::Boot(args) => command::boot(args), // any other kernel
     };
-    result.unwrap_or_else(|error| {
+    let status = result.unwrap_or_else(|error| {
         tell!("anyvisor: {error}");
         ExitCode::from(USAGE)
-    })
+    });
+    if output_lost() {
+        tell!("anyvisor: the standard output took no more: results are lost");
+        return ExitCode::from(USAGE);
+    }
+    status
 }
 
 fn traces_instructions(command: &Command) -> bool {

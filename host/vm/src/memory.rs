@@ -229,7 +229,7 @@ impl GuestMemory {
 
     /// Whether any of `size` bytes of host memory at `host` is mapped.
     pub fn uses_host_memory(&self, host: usize, size: u64) -> bool {
-        let end = host as u64 + size;
+        let end = (host as u64).saturating_add(size);
         let overlaps = |r: &Region| (r.host as u64) < end && (host as u64) < r.host as u64 + r.size;
         self.enter().regions.iter().any(overlaps)
     }
@@ -414,6 +414,7 @@ mod tests {
         assert!(memory.uses_host_memory(start, 3 * GRANULE));
         assert!(memory.uses_host_memory(start + granule, 1));
         assert!(!memory.uses_host_memory(start, GRANULE));
+        assert!(memory.uses_host_memory(start, u64::MAX), "past the end of the address space");
         assert!(!memory.uses_host_memory(start + 2 * granule, GRANULE));
         memory.unmap(0, GRANULE).unwrap();
         assert!(!memory.uses_host_memory(start, 3 * GRANULE));

@@ -117,11 +117,12 @@ impl Interp<'_> {
     }
 
     /// Cache maintenance by address: nothing to do, but the address must translate. At EL0 it
-    /// needs the right to read, DC IVAC the right to write.
+    /// needs the right to read, DC IVAC (of EL1 only) the right to write. PAN does not stop any of
+    /// them (DDI 0487, PSTATE.PAN: DC instructions other than DC ZVA).
     fn touch(&mut self, va: u64, invalidate: bool) -> Result<(), Stopped> {
         let (want, need) = match (invalidate, self.cpu.pstate.el()) {
-            (true, _) => (Want::Write, self.cpu.regime.write),
-            (false, 0) => (Want::Read, self.cpu.regime.read),
+            (true, _) => (Want::Write, rights::W1),
+            (false, 0) => (Want::Read, rights::R0),
             (false, _) => (Want::Locate, 0),
         };
         let found = mmu::translate(self.cpu, self.tlb, self.map, va, want, need, true);
@@ -151,7 +152,8 @@ impl Interp<'_> {
         let abort = match place {
             Ok(place) => match place.page.get(self.map) {
                 Some(page) => {
-                    let start = (va & !(ZERO_BLOCK - 1)) as usize;
+                    // Within the page: the block may be the last of the address space.
+                    let start = (va & 0xfff & !(ZERO_BLOCK - 1)) as usize;
                     for at in (start..start + ZERO_BLOCK as usize).step_by(8) {
                         page.store_u64(at, 0, std::sync::atomic::Ordering::Relaxed);
                     }

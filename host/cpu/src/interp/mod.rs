@@ -18,6 +18,8 @@ mod emit;
 mod maintenance;
 mod memory;
 mod system;
+#[cfg(test)]
+mod tests;
 
 pub use block::CodeCache;
 

@@ -1,7 +1,7 @@
 //! What address translation derives from the control registers, kept until one of them changes.
 
 use super::rights::{R0, R1, R1_PAN, W0, W1, W1_PAN, X0, X1};
-use crate::state::Cpu;
+use crate::state::{Cpu, Pstate};
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_arch::{pstate, sctlr, tcr};
 
@@ -45,22 +45,28 @@ impl Regime {
         let tcr = cpu.get(SysReg::TCR_EL1);
         let ttbr = if tcr & tcr::A1 != 0 { SysReg::TTBR1_EL1 } else { SysReg::TTBR0_EL1 };
         let enabled = control & sctlr::M != 0;
-        let (read, write, fetch) = match (cpu.pstate.el(), cpu.pstate.any(pstate::PAN)) {
+        let mut regime = Self {
+            enabled,
+            context: asid(tcr, cpu.get(ttbr)) | if enabled { CONTEXT_ON } else { 0 },
+            check_alignment: control & sctlr::A != 0,
+            tbi: [tcr & tcr::TBI0 != 0, tcr & tcr::TBI1 != 0],
+            ..Self::default()
+        };
+        regime.enter(cpu.pstate, control);
+        regime
+    }
+
+    /// What the exception level and PSTATE.PAN decide: all that an exception changes. `control`
+    /// is SCTLR_EL1.
+    #[inline]
+    pub fn enter(&mut self, pstate: Pstate, control: u64) {
+        (self.read, self.write, self.fetch) = match (pstate.el(), pstate.any(pstate::PAN)) {
             (0, _) => (R0, W0, X0),
             (_, false) => (R1, W1, X1),
             (_, true) => (R1_PAN, W1_PAN, X1),
         };
-        let sp_bit = if cpu.pstate.el() == 0 { sctlr::SA0 } else { sctlr::SA };
-        Self {
-            enabled,
-            context: asid(tcr, cpu.get(ttbr)) | if enabled { CONTEXT_ON } else { 0 },
-            read,
-            write,
-            fetch,
-            check_alignment: control & sctlr::A != 0,
-            check_sp: control & sp_bit != 0,
-            tbi: [tcr & tcr::TBI0 != 0, tcr & tcr::TBI1 != 0],
-        }
+        let sp_bit = if pstate.el() == 0 { sctlr::SA0 } else { sctlr::SA };
+        self.check_sp = control & sp_bit != 0;
     }
 
     /// The address that a branch to `target` reaches: without its tag (`AArch64.BranchAddr`).

@@ -25,9 +25,16 @@ impl Report for Ktap {
             Verdict::Passed => say!("ok {number} {name}"),
             Verdict::Skipped => say!("ok {number} {name} # SKIP {reasons}"),
             Verdict::Failed => {
-                say!("{}", indented(&outcome.claim, "# claim: "));
-                say!("{}", indented(&outcome.console, "# | "));
-                say!("{}", indented(&outcome.autopsy, "# "));
+                for (text, by) in [
+                    (&outcome.claim, "# claim: "),
+                    (&outcome.console, "# | "),
+                    (&outcome.autopsy, "# "),
+                ] {
+                    // Nothing to say is no line: KTAP has no empty ones.
+                    if !text.is_empty() {
+                        say!("{}", indented(text, by));
+                    }
+                }
                 say!("not ok {number} {name} # {reasons}");
             }
         }
