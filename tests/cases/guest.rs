@@ -246,7 +246,7 @@ pub fn trials() -> Vec<Trial> {
             Ok(ended.expect(
                 1,
                 &ended.stdout,
-                &["FAILED bad.guest", "1 cases: 0 passed, 1 failed"],
+                &["FAILED bad.guest", "1 case: 0 passed, 1 failed"],
             )?)
         })
     };
@@ -332,11 +332,7 @@ fn good() -> Vec<Trial> {
         ),
         format(
             "pretty",
-            &[
-                "ok   bad   1 passed",
-                "1 cases: 1 passed, 0 failed, 0 skipped",
-                "exits: 1 hypercall",
-            ],
+            &["ok   bad   1 passed", "1 case: 1 passed, 0 failed, 0 skipped", "exits: 1 hypercall"],
         ),
         format("json", &["\"name\":\"bad.guest\"", "\"verdict\":\"passed\"", "\"passed\":1"]),
         Trial::test("guest::boots", move || {
@@ -387,7 +383,7 @@ fn good() -> Vec<Trial> {
         Trial::test("guest::jobs", move || {
             let file = TempFile::new("jobs", &passes().0)?;
             let ended = anyvisor(&["run", file.path(), "--jobs", "4"])?;
-            Ok(ended.expect(0, &ended.stdout, &["1 cases: 1 passed"])?)
+            Ok(ended.expect(0, &ended.stdout, &["1 case: 1 passed"])?)
         }),
     ]
 }

@@ -196,7 +196,9 @@ impl<'a> Interp<'a> {
         if !crosses(va, access.bytes) {
             return Ok((first, first));
         }
-        let (_, second) = self.place(access, next_page(va), want, aligned)?;
+        // Only a part of the access lies there: a syndrome that names its size would mislead.
+        let rest = Access { iss: 0, ..access };
+        let (_, second) = self.place(rest, next_page(va), want, aligned)?;
         Ok((first, second))
     }
 

@@ -27,13 +27,13 @@ pub fn handle(machine: &mut Machine, seen: Seen) -> Result<Answer, Stop> {
     if abort.on_walk {
         return Err(nowhere(machine, seen, "a stage-1 walk reads a table"));
     }
+    if abort.cache_maintenance {
+        machine.advance()?; // what is no RAM has no cache, and RAM's is coherent
+        return Ok(Answer::Skipped);
+    }
     let Some((device, offset)) = Device::at(seen.ipa) else {
         return Err(nowhere(machine, seen, if abort.write { "a write" } else { "a read" }));
     };
-    if abort.cache_maintenance {
-        machine.advance()?; // a device has no cache
-        return Ok(Answer::Skipped);
-    }
     let answer = match abort.access {
         Some(access) => single(machine, device, offset, access, abort.write)?,
         None => decoded(machine, seen)?,
