@@ -6,7 +6,7 @@ use crate::console::{Console, say, tell};
 use crate::image::{CaseInfo, Image, ImageError, cases};
 use crate::machine::{Config, Machine, SetupError};
 use crate::ram::RamRange;
-use crate::report::{Report, reporter};
+use crate::report::{self, Report, reporter};
 use crate::run::Stop;
 use crate::select::{NoSuchCase, select};
 use crate::suite::{Suite, Summary};
@@ -143,7 +143,7 @@ pub fn list(args: &List) -> Result<ExitCode, UsageError> {
                 };
                 say!("{:width$}  {}{needs}", case.name, case.claim);
             }
-            say!("{} cases", all.len());
+            say!("{}", report::cases(all.len()));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -44,3 +44,7 @@ fn indented(text: &str, by: &str) -> String {
     let lines: Vec<String> = text.lines().map(|line| format!("{by}{line}")).collect();
     lines.join("\n")
 }
+/// `1 case`, `2 cases`.
+pub fn cases(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "case" } else { "cases" })
+}

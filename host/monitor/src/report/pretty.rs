@@ -124,9 +124,8 @@ fn print_failure(outcome: &Outcome) {
 fn sum(summary: &Summary) -> String {
     let Summary { passed, failed, skipped, time, .. } = summary;
     let text = format!(
-        "{} {}: {passed} passed, {failed} failed, {skipped} skipped in {:.0} ms",
-        summary.total(),
-        if summary.total() == 1 { "case" } else { "cases" },
+        "{}: {passed} passed, {failed} failed, {skipped} skipped in {:.0} ms",
+        super::cases(summary.total()),
         milliseconds(*time)
     );
     if *failed > 0 { style(text).red().to_string() } else { style(text).green().to_string() }
