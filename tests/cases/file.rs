@@ -184,7 +184,7 @@ fn usage() -> Vec<Trial> {
         Trial::test("usage::list", || {
             let file = TempFile::new("list", &Elf::new(&[LOOP]).0)?;
             let ended = anyvisor(&["list", file.path()])?;
-            Ok(ended.expect(0, &ended.stdout, &[CASE, "1 case"])?)
+            Ok(ended.expect(0, &ended.stdout, &[CASE, "\n1 case\n"])?)
         }),
     ]
 }

@@ -1,7 +1,8 @@
 //! Aborts at stage 2: accesses to devices, and accesses that should not have been made.
 //!
 //! ```text
-//!   data abort --+-- at a device --+-- ISV = 1: the syndrome describes the access
+//!   data abort --+-- by cache maintenance (CM = 1): stepped over
+//!                +-- at a device --+-- ISV = 1: the syndrome describes the access
 //!                |                 +-- ISV = 0: the instruction at the PC does
 //!                +-- elsewhere: RAM without the permission, or nothing there: the machine stops
 //! ```
