@@ -22,12 +22,20 @@ pub const C: u64 = 1 << 29;
 pub const V: u64 = 1 << 28;
 /// The four condition flags.
 pub const NZCV: u64 = N | Z | C | V;
+/// Data-independent timing.
+pub const DIT: u64 = 1 << 24;
+/// User access override.
+pub const UAO: u64 = 1 << 23;
 /// Privileged access never.
 pub const PAN: u64 = 1 << 22;
 /// Software step.
 pub const SS: u64 = 1 << 21;
 /// Illegal execution state.
 pub const IL: u64 = 1 << 20;
+/// Speculative store bypass safe.
+pub const SSBS: u64 = 1 << 12;
+/// How the last indirect branch came about, for branch target identification.
+pub const BTYPE: u64 = 0b11 << 10;
 /// Debug exceptions masked.
 pub const D: u64 = 1 << 9;
 /// SError interrupts masked.

@@ -3,6 +3,7 @@
 //! Reading order:
 //! * [`state`]: what a vCPU is; [`sysreg`]: its system registers;
 //! * [`emit`]: the vocabulary of instructions; [`a64`]: the instructions, one row each;
+//! * [`fp`] and [`vector`]: what FP and SIMD instructions compute;
 //! * [`interp`]: the loop, and the interpreter as a client of the vocabulary;
 //! * [`mmu`]: address translation; [`exception`]: exception entry and return;
 //! * [`software`]: all of it behind the traits of `anyvisor_vm`.
@@ -15,11 +16,14 @@
 pub mod a64;
 pub mod emit;
 pub mod exception;
+pub mod fp;
 pub mod interp;
 pub mod mmu;
+pub mod model;
 pub mod software;
 pub mod state;
 pub mod sysreg;
+pub mod vector;
 
 pub use a64::text;
 pub use software::Software;

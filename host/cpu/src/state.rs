@@ -1,6 +1,7 @@
 //! The architectural state of one processing element, and nothing of how it is executed.
 
 use crate::mmu::Regime;
+use crate::model::Model;
 use anyvisor_arch::pstate;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_timer::Timer;
@@ -91,6 +92,8 @@ pub struct Cpu {
     pub regime: Regime,
     /// Width of a guest physical address.
     pub ipa_bits: u32,
+    /// Which processor it is.
+    pub model: Model,
 }
 
 impl Cpu {
@@ -116,6 +119,7 @@ impl Cpu {
             tlb_stale: false,
             regime: Regime::default(),
             ipa_bits,
+            model: Model::default(),
         };
         cpu.set(SysReg::MPIDR_EL1, mpidr);
         crate::sysreg::id::reset(&mut cpu);

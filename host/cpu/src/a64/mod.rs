@@ -5,6 +5,7 @@
 //! /// The manual's name for it.
 //! Name "bit picture, 32 characters" { field = letter, ... }
 //!     unless |i| when the word is reserved,          (optional)
+//!     needs Feature,                                (optional: UNDEFINED in a model without it)
 //!     [ends]                                        (optional: ends a block of instructions)
 //!     text |i, pc| { the assembly text }
 //!     execute |i, e| { the meaning, in the words of `Emit` }
@@ -22,18 +23,23 @@
 //! two rows in [`simd_fp`] trap as CPACR_EL1 says, and are UNDEFINED otherwise); HLT and DCPS
 //! (halting debug, which a guest never has).
 
+mod atomic;
 mod branch;
 mod data_immediate;
 mod data_register;
+mod fp;
 mod loads_stores;
+mod loads_stores_simd;
 mod operand;
 pub mod pattern;
-mod simd_fp;
+mod pauth;
+mod simd;
 mod system;
 
 pub use pattern::{Field, Pattern};
 
 use crate::emit::{Call, Emit};
+use crate::model::Feature;
 use std::sync::LazyLock;
 
 /// One row: its fields, and what can be asked of them.
@@ -46,6 +52,8 @@ pub trait Instruction: Sized {
     const SELECT: u32;
     /// Whether control may leave the straight line here, or the meaning of what follows change.
     const ENDS: bool;
+    /// What a model must have for it not to be UNDEFINED.
+    const FEATURE: Option<Feature>;
     /// Takes the fields out of a word that has the fixed bits.
     fn fields(word: u32) -> Self;
     /// Whether these fields are reserved: the word is then unallocated.
@@ -70,7 +78,7 @@ pub trait Visitor {
 /// Turns rows into structs, and the group's table and dispatch.
 macro_rules! rows {
     ($($(#[$doc:meta])* $name:ident $picture:literal { $($field:ident = $letter:ident),* $(,)? }
-        $(unless |$u:ident| $reserved:expr,)? $([$ends:ident])?
+        $(unless |$u:ident| $reserved:expr,)? $(needs $feature:ident,)? $([$ends:ident])?
         text |$t:ident, $pc:ident| $text:block
         execute |$i:ident, $e:ident| $body:block)*) => {
         $(
@@ -82,6 +90,7 @@ macro_rules! rows {
                 const NAME: &'static str = stringify!($name);
                 const PATTERN: $crate::a64::Pattern = $crate::a64::Pattern::new($picture);
                 const ENDS: bool = rows!(@ends $($ends)?);
+                const FEATURE: Option<$crate::model::Feature> = rows!(@needs $($feature)?);
                 const SELECT: u32 = {
                     let mask = 0;
                     $(let mask = $crate::a64::pattern::with_selector(
@@ -124,18 +133,19 @@ macro_rules! rows {
                 #[allow(unused_variables)]
                 fn execute<E: $crate::emit::Emit>(&self, $e: &mut E) -> Result<(), E::Stop> {
                     let $i = self;
+                    $($e.requires($crate::model::Feature::$feature)?;)?
                     $body
                 }
             }
         )*
 
         /// The patterns of this group, in the order of the rows.
-        pub(super) const PATTERNS: &[$crate::a64::Pattern] =
+        pub(crate) const PATTERNS: &[$crate::a64::Pattern] =
             &[$(<$name as $crate::a64::Instruction>::PATTERN),*];
 
         /// Shows row `index` of this group to `visitor`.
-        pub(super) fn visit<V: $crate::a64::Visitor>(index: usize, visitor: V) -> V::Out {
-            #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        pub(crate) fn visit<V: $crate::a64::Visitor>(index: usize, visitor: V) -> V::Out {
+            #[allow(non_camel_case_types, clippy::upper_case_acronyms, dead_code)]
             enum Index { $($name),* }
             match index {
                 $(i if i == Index::$name as usize => visitor.row::<$name>(),)*
@@ -143,6 +153,8 @@ macro_rules! rows {
             }
         }
     };
+    (@needs $feature:ident) => { Some($crate::model::Feature::$feature) };
+    (@needs) => { None };
     (@ends ends) => { true };
     (@ends) => { false };
 }
@@ -156,6 +168,7 @@ impl Instruction for Unallocated {
     const NAME: &'static str = "Unallocated";
     const PATTERN: Pattern = Pattern { mask: 0, value: 0 };
     const ENDS: bool = true;
+    const FEATURE: Option<Feature> = None;
     const SELECT: u32 = 0;
 
     fn fields(word: u32) -> Self {
@@ -204,7 +217,16 @@ macro_rules! groups {
         }
     };
 }
-groups!(data_immediate, data_register, branch, system, loads_stores, simd_fp);
+use fp::{arithmetic, compare, convert};
+use simd::{
+    by_element, copy, crypto, extension, fp_by_element, fp_three_same, fp_two_register, permute,
+    shift, three_different, three_same, two_register,
+};
+groups!(
+    data_immediate, data_register, branch, system, pauth, loads_stores, atomic, loads_stores_simd,
+    arithmetic, compare, convert, copy, permute, three_same, three_different, two_register, shift,
+    by_element, fp_three_same, fp_two_register, fp_by_element, extension, crypto
+);
 
 /// No two rows overlap. Checked here for all pairs, when this crate is compiled.
 const _: () = {
@@ -327,7 +349,6 @@ mod tests {
             (0xd503_201f, "Hint"),
             (0xd65f_03c0, "Ret"),
             (0xf940_0041, "LoadStoreUnsigned"),
-            (0x1e60_4000, "SimdFpData"),
             (0x0000_0000, "Unallocated"),
             (0x3280_0000, "Unallocated"),
         ];

@@ -6,18 +6,20 @@
 //!    +-> attend()             between blocks, when asked: cancel, map change, timer, interrupts
 //!    +-> block.rs             PC -> block: the jump cache, else translate, find or decode
 //!    +-> ops                  each a row's `execute` for this `Emit`            (emit.rs)
-//!          |                    memory.rs: loads and stores; system.rs: everything else
+//!          |                    memory.rs, vector.rs, atomic.rs: loads and stores; system.rs: everything else
 //!          +-> Err(Stopped)   an exception: taken, on we go; or an exit: out
 //! ```
 //!
 //! Time is read where the guest can see it, and at most once in a few thousand instructions for
 //! the timer's sake.
 
+mod atomic;
 mod block;
 mod emit;
 mod maintenance;
 mod memory;
 mod system;
+mod vector;
 #[cfg(test)]
 mod tests;
 

@@ -19,7 +19,7 @@ impl Interp<'_> {
                 Err(self.exit(Esr::immediate(ExceptionClass::Brk, imm as u16).0, 0, 0))
             }
             Call::Brk(imm) => Err(self.immediate(ExceptionClass::Brk, imm, 0)),
-            Call::Hvc(_) | Call::Smc(_) | Call::Eret if el0 => Err(self.undefined()),
+            Call::Hvc(_) | Call::Smc(_) | Call::Eret | Call::EretAuthenticated(_) if el0 => Err(self.undefined()),
             Call::Hvc(imm) => {
                 self.cpu.pc = self.cpu.pc.wrapping_add(4);
                 Err(self.exit(Esr::immediate(ExceptionClass::Hvc, imm as u16).0, 0, 0))
@@ -27,7 +27,7 @@ impl Interp<'_> {
             Call::Smc(imm) => {
                 Err(self.exit(Esr::immediate(ExceptionClass::Smc, imm as u16).0, 0, 0))
             }
-            Call::Eret => {
+            Call::Eret | Call::EretAuthenticated(_) => {
                 self.cpu.exception_return();
                 self.next = self.cpu.pc;
                 self.masks_changed();
@@ -35,10 +35,6 @@ impl Interp<'_> {
             }
             Call::Wfi => self.wait(Wait::Interrupt),
             Call::Wfe => self.wait(Wait::Event),
-            Call::SimdFp => match sysreg::traps::fp_access(self.cpu) {
-                Ok(()) => Err(self.undefined()),
-                Err(refusal) => Err(self.refused(refusal)),
-            },
             Call::Undefined => Err(self.undefined()),
         }
     }

@@ -5,7 +5,7 @@ use super::{Refusal, traps};
 use crate::emit::PstateField;
 use crate::state::{Cpu, Pstate};
 use anyvisor_arch::esr::{Esr, SystemAccess};
-use anyvisor_arch::pstate::{CURRENT_EL_SHIFT, DAIF, F, I, NZCV, PAN, SPSEL_SP};
+use anyvisor_arch::pstate::{CURRENT_EL_SHIFT, DAIF, DIT, F, I, NZCV, PAN, SPSEL_SP, SSBS, UAO};
 use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::{Encoding, View};
 
@@ -48,7 +48,9 @@ pub fn write_immediate(cpu: &mut Cpu, field: PstateField, imm: u32) -> Result<()
     let imm = u64::from(imm);
     let masks = imm << F.trailing_zeros() & DAIF;
     match field {
-        PstateField::SpSel | PstateField::Pan if el0 => return Err(Refusal::Undefined),
+        PstateField::SpSel | PstateField::Pan | PstateField::Uao if el0 => {
+            return Err(Refusal::Undefined);
+        }
         PstateField::DaifSet | PstateField::DaifClr if trapped => {
             return Err(Refusal::Trap(syndrome(field, imm)));
         }
@@ -56,6 +58,9 @@ pub fn write_immediate(cpu: &mut Cpu, field: PstateField, imm: u32) -> Result<()
         PstateField::Pan => replace(cpu, PAN, imm << PAN.trailing_zeros()),
         PstateField::DaifSet => cpu.pstate.put(masks, true),
         PstateField::DaifClr => cpu.pstate.put(masks, false),
+        PstateField::Uao => replace(cpu, UAO, imm << UAO.trailing_zeros()),
+        PstateField::Ssbs => replace(cpu, SSBS, imm << SSBS.trailing_zeros()),
+        PstateField::Dit => replace(cpu, DIT, imm << DIT.trailing_zeros()),
     }
     Ok(())
 }
@@ -66,6 +71,9 @@ fn syndrome(field: PstateField, imm: u64) -> Esr {
     let (op1, op2) = match field {
         PstateField::SpSel => (0, 5),
         PstateField::Pan => (0, 4),
+        PstateField::Uao => (0, 3),
+        PstateField::Ssbs => (3, 1),
+        PstateField::Dit => (3, 2),
         PstateField::DaifSet => (3, 6),
         PstateField::DaifClr => (3, 7),
     };

@@ -1,0 +1,5 @@
+//! Floating-point data processing, one, two and three sources.
+
+use crate::a64::rows;
+
+rows! {}

@@ -1,0 +1,5 @@
+//! Floating-point compare, conditional compare, conditional select, immediate.
+
+use crate::a64::rows;
+
+rows! {}

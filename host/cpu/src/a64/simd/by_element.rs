@@ -1,0 +1,5 @@
+//! Advanced SIMD vector by indexed element, integer.
+
+use crate::a64::rows;
+
+rows! {}

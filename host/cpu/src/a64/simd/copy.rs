@@ -1,0 +1,5 @@
+//! Advanced SIMD copy, modified immediate.
+
+use crate::a64::rows;
+
+rows! {}

@@ -1,0 +1,5 @@
+//! Cryptographic extension: AES, SHA, polynomial multiply long.
+
+use crate::a64::rows;
+
+rows! {}

@@ -1,0 +1,5 @@
+//! Advanced SIMD three same, floating-point.
+
+use crate::a64::rows;
+
+rows! {}

@@ -1,0 +1,5 @@
+//! Advanced SIMD table lookup, permute, extract.
+
+use crate::a64::rows;
+
+rows! {}

@@ -1,0 +1,5 @@
+//! Advanced SIMD shift by immediate.
+
+use crate::a64::rows;
+
+rows! {}

@@ -1,0 +1,5 @@
+//! Advanced SIMD three different.
+
+use crate::a64::rows;
+
+rows! {}

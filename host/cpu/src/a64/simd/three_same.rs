@@ -1,0 +1,5 @@
+//! Advanced SIMD three same, integer.
+
+use crate::a64::rows;
+
+rows! {}
