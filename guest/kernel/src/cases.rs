@@ -10,6 +10,7 @@ mod mmio;
 mod mmu;
 mod permission;
 mod registers;
+mod smp;
 mod stage2;
 mod timer;
 mod timer_irq;
