@@ -78,7 +78,7 @@ impl Subject {
         fill(&ram);
         // No case can see the time.
         let stopwatch = Stopwatch { read: || 0, nanoseconds: |_| 0 };
-        let engine = Software { clock: || 0, stopwatch };
+        let engine = Software { clock: || 0, stopwatch, processor: Default::default() };
         let vm = engine.create_vm(&VmConfig { ipa_bits: IPA_BITS, granule: 0x4000 })?;
         vm.map(ram.0.as_ptr() as usize, 0, PAGES * PAGE, Perms::all())?;
         let mut vcpu = vm.create_vcpu(0, &VcpuConfig { ipa_bits: IPA_BITS })?;
