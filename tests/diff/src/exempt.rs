@@ -5,11 +5,8 @@ use anyvisor_arch::sysreg::Encoding;
 use anyvisor_cpu::a64::Row;
 
 /// Rows that the oracle has no answer for.
-pub const ROWS: [(&str, &str); 3] = [
-    ("Svc", "it is a system call: what comes back is the kernel's"),
-    ("SimdFpData", "FP and SIMD are not there yet"),
-    ("SimdFpLoadStore", "FP and SIMD are not there yet"),
-];
+pub const ROWS: [(&str, &str); 1] =
+    [("Svc", "it is a system call: what comes back is the kernel's")];
 
 /// Rows of which every word is UNDEFINED, or trapped, at EL0.
 pub const NEVER_AT_EL0: [&str; 4] = ["Eret", "Hvc", "Smc", "MsrImm"];
@@ -51,8 +48,6 @@ pub fn system_register(encoding: Encoding) -> bool {
         (3, 0, 0, _, _) => true,
         // CTR_EL0: cache lines of a Cortex-A57.
         (3, 3, 0, 0, 1) => true,
-        // FPCR, FPSR: FP is not there yet.
-        (3, 3, 4, 4, _) => true,
         // Counters and timers: time.
         (3, 3, 14, _, _) => true,
         // PMUSERENR_EL0 can be read at EL0; we have no PMU.

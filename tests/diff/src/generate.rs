@@ -26,6 +26,12 @@ pub const IMM19: u32 = 19;
 const IMM26: u32 = 26;
 /// L, of exclusives.
 const LOAD: u32 = 1 << 22;
+/// FPCR.AHP, DN, FZ, RMode and FZ16.
+const FPCR: u32 = 0b1_1111 << 22 | 1 << 19;
+/// FPSR.QC, IDC, IXC, UFC, OFC, DZC and IOC.
+const FPSR: u32 = 1 << 27 | 1 << 7 | 0b1_1111;
+/// The signs of two doubles.
+const SIGNS: u128 = 1 << 127 | 1 << 63;
 const CLREX: u32 = 0xd503_3f5f;
 
 /// A random word of a row.
@@ -75,11 +81,20 @@ pub fn state(random: &mut Random, pc: u64) -> State {
         let (from, to) = (random.below(31) as usize, random.below(31) as usize);
         x[to] = if random.one_in(2) { x[from] } else { x[from].wrapping_neg() };
     }
+    let mut v = std::array::from_fn(|_| random.vector());
+    for _ in 0..random.below(4) {
+        let (from, to) = (random.below(32) as usize, random.below(32) as usize);
+        // The same, or with other signs.
+        v[to] = v[from] ^ random.pick(&[0, 0, SIGNS, SIGNS << 32, 1 << 15]);
+    }
     State {
         x,
         sp: random.value() & !15,
         pc,
         nzcv: random.bits() & NZCV,
+        v,
+        fpcr: if random.one_in(2) { 0 } else { random.bits() as u32 & FPCR },
+        fpsr: if random.one_in(2) { 0 } else { random.bits() as u32 & FPSR },
         window: std::array::from_fn::<_, WINDOW_WORDS, _>(|_| random.bits()),
     }
 }

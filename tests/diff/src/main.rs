@@ -5,7 +5,7 @@
 //! ```text
 //!   generate  a row's word, a state for it       exempt    what cannot be compared, and why
 //!   sequence  several words                      case      what goes in and what comes out
-//!   subject   our CPU: a VM, EL0, an MMU         oracle    qemu-aarch64 -cpu cortex-a57
+//!   subject   our CPU: a VM, EL0, an MMU         oracle    qemu-aarch64 -cpu max
 //!   machine   addresses, the same for both       executor  the program that runs in it
 //! ```
 //!

@@ -41,6 +41,8 @@ const L3_WINDOW_PAGE: u64 = 7;
 const VECTORS: u64 = CODE + PAGE;
 /// HVC #0.
 const HVC: u64 = 0xd400_0002;
+/// CPACR_EL1.FPEN: no trap of FP and SIMD.
+const FPEN: u64 = 0b11 << 20;
 /// Bits of a virtual address.
 const VA_BITS: u32 = 39;
 const IPA_BITS: u32 = 36;
@@ -93,6 +95,7 @@ impl Subject {
             (SysReg::TCR_EL1, control | tcr::EPD1 | tcr::TBI0),
             (SysReg::TTBR0_EL1, L1_PAGE * PAGE),
             (SysReg::SCTLR_EL1, system | programs),
+            (SysReg::CPACR_EL1, FPEN),
         ] {
             set(&mut *vcpu, register, value)?;
         }
@@ -121,6 +124,11 @@ impl Subject {
         for (n, x) in state.x.iter().enumerate() {
             self.vcpu.set_reg(Reg::X(n as u8), *x);
         }
+        for (n, v) in state.v.iter().enumerate() {
+            self.vcpu.set_simd_reg(n as u8, *v);
+        }
+        self.vcpu.set_reg(Reg::Fpcr, state.fpcr.into());
+        self.vcpu.set_reg(Reg::Fpsr, state.fpsr.into());
         set(&mut *self.vcpu, SysReg::SP_EL0, state.sp)?;
         self.vcpu.set_reg(Reg::Cpsr, state.nzcv | DAIF | Mode::El0t.bits());
         self.vcpu.set_reg(Reg::Pc, state.pc);
@@ -134,6 +142,9 @@ impl Subject {
             sp: self.get(SysReg::SP_EL0)?,
             pc,
             nzcv: nzcv & NZCV,
+            v: std::array::from_fn(|n| self.vcpu.simd_reg(n as u8)),
+            fpcr: self.vcpu.reg(Reg::Fpcr) as u32,
+            fpsr: self.vcpu.reg(Reg::Fpsr) as u32,
             window: [0; WINDOW_WORDS],
         };
         for (n, x) in after.x.iter_mut().enumerate() {
