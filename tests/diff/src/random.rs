@@ -90,7 +90,7 @@ impl Random {
             // Infinity; a quiet NaN; a signalling one.
             5 => exponents << fraction,
             6 => exponents << fraction | 1 << (fraction - 1) | self.bits() >> (65 - fraction),
-            7 => exponents << fraction | 1 + few << self.below(u64::from(fraction) - 3),
+            7 => exponents << fraction | (1 + few) << self.below(u64::from(fraction) - 3),
             // The greatest numbers.
             8 => (exponents << fraction) - 1 - few,
             // Near one: what adds up to something short.
