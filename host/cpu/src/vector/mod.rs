@@ -7,6 +7,7 @@
 //! client computes with the same code, and the only state that a function can touch is [`Fp`].
 
 mod lanes;
+pub mod structure;
 
 pub use lanes::{get, lanes, map, map2, map3, narrow, put, sext, widen};
 
