@@ -4,7 +4,8 @@
 //!
 //! ```text
 //!   generate  a row's word, a state for it       exempt    what cannot be compared, and why
-//!   sequence  several words                      case      what goes in and what comes out
+//!   program   several words                      case      what goes in and what comes out
+//!   memory    loads and stores by their encoding
 //!   subject   our CPU: a VM, EL0, an MMU         oracle    qemu-aarch64 -cpu max
 //!   machine   addresses, the same for both       executor  the program that runs in it
 //! ```
@@ -20,9 +21,10 @@ mod executor;
 mod exempt;
 mod generate;
 mod machine;
+mod memory;
 mod oracle;
+mod program;
 mod random;
-mod sequence;
 mod subject;
 
 use crate::case::{BRK, Case, Difference, End, Outcome};
@@ -53,7 +55,7 @@ struct Setting {
 enum Topic {
     Row(Row),
     Unallocated,
-    Sequence,
+    Program,
     Interrupted,
     ZeroBlock,
 }
@@ -63,7 +65,7 @@ impl Topic {
         match self {
             Self::Row(row) => row.name(),
             Self::Unallocated => "Unallocated",
-            Self::Sequence => "Sequence",
+            Self::Program => "Program",
             Self::Interrupted => "Interrupted",
             Self::ZeroBlock => "ZeroBlock",
         }
@@ -77,7 +79,7 @@ impl Topic {
                 let word = generate::unallocated(random);
                 Case::new(&[word], generate::state(random, slot(index)))
             }
-            Self::Sequence => sequence::case(random, index),
+            Self::Program => program::case(random, index),
             Self::Interrupted => generate::interrupted(random, index),
             Self::ZeroBlock => generate::zero_block(random, index),
         }
@@ -127,7 +129,7 @@ fn all(qemu: PathBuf) -> Vec<Trial> {
         Some((name, reason)) => ignored(&format!("diff::{name}"), reason),
         None => trial(Topic::Row(row)),
     };
-    let others = [Topic::Unallocated, Topic::Sequence, Topic::Interrupted, Topic::ZeroBlock];
+    let others = [Topic::Unallocated, Topic::Program, Topic::Interrupted, Topic::ZeroBlock];
     Row::all().map(row).chain(others.map(trial)).collect()
 }
 
