@@ -5,7 +5,7 @@
 //! Left out: SM3 and SM4, which no Apple core has. PMULL stands with its kind, in
 //! `three_different`.
 
-use super::register::{scalar, vector};
+use super::operand::{scalar, vector};
 use crate::a64::rows;
 use crate::vector::{Function, Shape, aes, function, sha1, sha3, sha256, sha512};
 
@@ -43,15 +43,15 @@ const SHA512_THREE: [Function; 4] = [
 const SHA3_FOUR: [Function; 2] = [function!(sha3::eor3), function!(sha3::bcax)];
 
 /// `v1.16b`, `v1.4s`, `v1.2d`.
-fn full(n: u32, size: u32) -> String {
-    vector(n, size, 1)
+fn full(size: u32, n: u32) -> String {
+    vector(size, 1, n)
 }
 
 rows! {
     /// AESE, AESD, AESMC, AESIMC.
     Aes "010011100010100001oo10nnnnnddddd" { opcode = o, rn = n, rd = d }
         text |i, pc| {
-            format!("{}\t{}, {}", AES[i.opcode as usize].name, full(i.rd, 0), full(i.rn, 0))
+            format!("{}\t{}, {}", AES[i.opcode as usize].name, full(0, i.rd), full(0, i.rn))
         }
         execute |i, e| {
             e.fp_enabled()?;
@@ -68,11 +68,11 @@ rows! {
         unless |i| i.opcode == 7,
         text |i, pc| {
             let (rd, rn) = match i.opcode {
-                0..=2 => (scalar(i.rd, 4), scalar(i.rn, 2)),
-                4 | 5 => (scalar(i.rd, 4), scalar(i.rn, 4)),
-                _ => (full(i.rd, 2), full(i.rn, 2)),
+                0..=2 => (scalar(4, i.rd), scalar(2, i.rn)),
+                4 | 5 => (scalar(4, i.rd), scalar(4, i.rn)),
+                _ => (full(2, i.rd), full(2, i.rn)),
             };
-            format!("{}\t{rd}, {rn}, {}", SHA_THREE[i.opcode as usize].name, full(i.rm, 2))
+            format!("{}\t{rd}, {rn}, {}", SHA_THREE[i.opcode as usize].name, full(2, i.rm))
         }
         execute |i, e| {
             e.fp_enabled()?;
@@ -87,8 +87,8 @@ rows! {
         unless |i| i.opcode == 3,
         text |i, pc| {
             let (rd, rn) = match i.opcode {
-                0 => (scalar(i.rd, 2), scalar(i.rn, 2)),
-                _ => (full(i.rd, 2), full(i.rn, 2)),
+                0 => (scalar(2, i.rd), scalar(2, i.rn)),
+                _ => (full(2, i.rd), full(2, i.rn)),
             };
             format!("{}\t{rd}, {rn}", SHA_TWO[i.opcode as usize].name)
         }
@@ -104,10 +104,10 @@ rows! {
     Sha512Three "11001110011mmmmm1000oonnnnnddddd" { rm = m, opcode = o, rn = n, rd = d }
         text |i, pc| {
             let (rd, rn) = match i.opcode {
-                0 | 1 => (scalar(i.rd, 4), scalar(i.rn, 4)),
-                _ => (full(i.rd, 3), full(i.rn, 3)),
+                0 | 1 => (scalar(4, i.rd), scalar(4, i.rn)),
+                _ => (full(3, i.rd), full(3, i.rn)),
             };
-            format!("{}\t{rd}, {rn}, {}", SHA512_THREE[i.opcode as usize].name, full(i.rm, 3))
+            format!("{}\t{rd}, {rn}, {}", SHA512_THREE[i.opcode as usize].name, full(3, i.rm))
         }
         execute |i, e| {
             e.fp_enabled()?;
@@ -119,7 +119,7 @@ rows! {
 
     /// SHA512SU0.
     Sha512Su0 "1100111011000000100000nnnnnddddd" { rn = n, rd = d }
-        text |i, pc| { format!("sha512su0\t{}, {}", full(i.rd, 3), full(i.rn, 3)) }
+        text |i, pc| { format!("sha512su0\t{}, {}", full(3, i.rd), full(3, i.rn)) }
         execute |i, e| {
             e.fp_enabled()?;
             let operands = [e.v(i.rd), e.v(i.rn)];
@@ -131,7 +131,7 @@ rows! {
     /// EOR3, BCAX.
     Sha3Four "1100111000ommmmm0aaaaannnnnddddd" { opcode = o, rm = m, ra = a, rn = n, rd = d }
         text |i, pc| {
-            let [rd, rn, rm, ra] = [i.rd, i.rn, i.rm, i.ra].map(|n| full(n, 0));
+            let [rd, rn, rm, ra] = [i.rd, i.rn, i.rm, i.ra].map(|n| full(0, n));
             format!("{}\t{rd}, {rn}, {rm}, {ra}", SHA3_FOUR[i.opcode as usize].name)
         }
         execute |i, e| {
@@ -145,7 +145,7 @@ rows! {
     /// XAR.
     Xar "11001110100mmmmmiiiiiinnnnnddddd" { rm = m, imm6 = i, rn = n, rd = d }
         text |i, pc| {
-            let [rd, rn, rm] = [i.rd, i.rn, i.rm].map(|n| full(n, 3));
+            let [rd, rn, rm] = [i.rd, i.rn, i.rm].map(|n| full(3, n));
             format!("xar\t{rd}, {rn}, {rm}, #{}", i.imm6)
         }
         execute |i, e| {
