@@ -8,6 +8,7 @@ pub mod fp_by_element;
 pub mod fp_three_same;
 pub mod fp_two_register;
 pub mod permute;
+mod operand;
 pub mod shift;
 pub mod three_different;
 pub mod three_same;
