@@ -1,8 +1,8 @@
 //! What cannot be compared, each with its reason. Everything else must agree.
 
 use crate::case::{Case, End, Outcome};
-use crate::generate::DC_ZVA;
-use crate::memory;
+use crate::generate::{DC_ZVA, RN};
+use crate::memory::{self, Kind};
 use anyvisor_arch::sysreg::Encoding;
 use anyvisor_cpu::a64::{Pattern, Row};
 use std::sync::LazyLock;
@@ -73,6 +73,10 @@ pub fn word(row: Row, word: u32) -> bool {
             operation == SYS_ZVA || CACHE_OPERATIONS.contains(&operation) && word & 31 == 31
         }
         "Mrs" | "MsrReg" => system_register(Encoding::of_instruction(word)),
+        // An SP that is aligned cannot make up for an offset that is not: see `Misaligned`.
+        _ if Kind::of(word) == Some(Kind::OrderedImm9) && RN.of(word) == 31 => {
+            word >> 12 & ((1 << (word >> 30)) - 1) != 0
+        }
         _ => false,
     }
 }

@@ -104,8 +104,6 @@ pub enum Misaligned {
     /// It faults if it crosses a boundary of 16 bytes. Inside of one the manual wants it done
     /// (FEAT_LSE2), but the oracle has no FEAT_LSE2.
     FaultsAcross,
-    /// As the one before, and the oracle does not check it.
-    Unchecked,
 }
 
 impl Access {
@@ -128,17 +126,9 @@ impl Access {
         let imm9 = signed(field(word, 12, 9), 9);
         Some(match Kind::of(word)? {
             Kind::Literal => return None,
-            Kind::Exclusive | Kind::Cas => across(1 << size),
-            // LDAPR.
-            Kind::Atomic if field(word, 12, 4) == 0b1100 => {
-                Self { misaligned: Misaligned::Unchecked, ..across(1 << size) }
-            }
-            Kind::Atomic => across(1 << size),
+            Kind::Exclusive | Kind::Cas | Kind::Atomic | Kind::Ordered => across(1 << size),
             Kind::ExclusivePair | Kind::CasPair => across(8 << q),
-            Kind::Ordered => Self { misaligned: Misaligned::Unchecked, ..across(1 << size) },
-            Kind::OrderedImm9 => {
-                Self { misaligned: Misaligned::Unchecked, offset: imm9, ..across(1 << size) }
-            }
+            Kind::OrderedImm9 => Self { offset: imm9, ..across(1 << size) },
             Kind::Imm9 => done(if field(word, 10, 2) == 1 { 0 } else { imm9 }, 1, scale),
             Kind::Unsigned => done(i64::from(field(word, 10, 12)) << scale, 1, scale),
             Kind::Register => {
