@@ -2,6 +2,7 @@
 
 use crate::interp::{self, CodeCache};
 use crate::mmu::Tlb;
+use crate::model::Model;
 use crate::state::{Cpu, Pstate};
 use crate::sysreg;
 use anyvisor_arch::pstate::{self, Mode, Spsr};
@@ -18,6 +19,8 @@ pub struct Software {
     pub clock: fn() -> u64,
     /// What measures the time in the guest.
     pub stopwatch: Stopwatch,
+    /// Which processor its vCPUs are.
+    pub model: Model,
 }
 
 /// A counter that is cheap enough to be read at every entry and exit.
@@ -74,6 +77,7 @@ impl Engine for Software {
             memory,
             clock: self.clock,
             stopwatch: self.stopwatch,
+            model: self.model,
             ipa_bits: config.ipa_bits,
         }))
     }
@@ -83,6 +87,7 @@ struct SoftwareVm {
     memory: Arc<GuestMemory>,
     clock: fn() -> u64,
     stopwatch: Stopwatch,
+    model: Model,
     ipa_bits: u32,
 }
 
@@ -107,7 +112,8 @@ impl Vm for SoftwareVm {
         let bell = Arc::new(Bell(Arc::new(Attention::default())));
         self.memory.attend(&bell.0);
         // MPIDR_EL1: bit 31 is RES1, affinity 0 is the vCPU's number until its user says more.
-        let cpu = Cpu::new(self.ipa_bits, 1 << 31 | id);
+        let mut cpu = Cpu::new(self.ipa_bits, 1 << 31 | id);
+        cpu.model = self.model;
         Ok(Box::new(SoftwareVcpu {
             cpu,
             tlb: Tlb::default(),

@@ -2,6 +2,7 @@
 
 use crate::{clock, stopwatch};
 use anyvisor_cpu::Software;
+use anyvisor_cpu::model::Model;
 use anyvisor_cpu::software::Stopwatch;
 use anyvisor_vm::Engine;
 
@@ -9,6 +10,7 @@ use anyvisor_vm::Engine;
 static SOFTWARE: Software = Software {
     clock: clock::ticks,
     stopwatch: Stopwatch { read: stopwatch::read, nanoseconds: stopwatch::nanoseconds },
+    model: Model::M1,
 };
 
 /// The engine of this process.

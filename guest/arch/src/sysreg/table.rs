@@ -33,8 +33,8 @@ const SMCR_FIELDS: u64 = 1 << 31 | 1 << 30 | 0xf;
 const TTBR_FIELDS: u64 = !1;
 /// VBAR: 2 KiB aligned.
 const VBAR_BASE: u64 = !0x7ff;
-/// FPCR: AHP, DN, FZ, RMode; the trap enables read 0 (no trapped FP exceptions).
-const FPCR_FIELDS: u64 = 0b1_1111 << 22;
+/// FPCR: AHP, DN, FZ, RMode, FZ16; the trap enables read 0 (no trapped FP exceptions).
+const FPCR_FIELDS: u64 = 0b1_1111 << 22 | 1 << 19;
 /// FPSR: QC, IDC, IXC, UFC, OFC, DZC, IOC; NZCV is AArch32's.
 const FPSR_FIELDS: u64 = 1 << 27 | 1 << 7 | 0x1f;
 /// MDCCINT_EL1: RX, TX.
