@@ -7,6 +7,10 @@
 //! client computes with the same code, and the only state that a function can touch is [`Fp`].
 
 pub mod aes;
+pub mod bfloat16;
+pub mod complex;
+pub mod dot;
+pub mod element;
 mod lanes;
 pub mod sha1;
 pub mod sha256;
