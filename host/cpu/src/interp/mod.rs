@@ -19,9 +19,9 @@ mod emit;
 mod maintenance;
 mod memory;
 mod system;
-mod vector;
 #[cfg(test)]
 mod tests;
+mod vector;
 
 pub use block::CodeCache;
 

@@ -6,9 +6,19 @@
 //! The interpreter calls it; a recorder writes down its name and keeps the pointer. So every
 //! client computes with the same code, and the only state that a function can touch is [`Fp`].
 
+pub mod arithmetic;
+pub mod bitwise;
+pub mod compare;
+pub mod estimate;
 mod lanes;
+pub mod pairwise;
+pub mod permute;
+pub mod polynomial;
+pub mod saturating;
+pub mod shift;
+pub mod width;
 
-pub use lanes::{get, lanes, map, map2, map3, narrow, put, sext, widen};
+pub use lanes::{each, get, keep, lanes, map, map2, map3, narrow, put, sext, widen};
 
 /// FPCR and FPSR, as a function sees them: it reads the one and accumulates into the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,8 +91,7 @@ impl PartialEq for Function {
     }
 }
 
-/// Names a Rust function as a [`Function`]: `function!(integer::sqadd)` is called `sqadd`.
-#[allow(unused_macros)]
+/// Names a Rust function as a [`Function`]: `function!(saturating::sqadd)` is called `sqadd`.
 macro_rules! function {
     ($($path:ident)::+) => {
         $crate::vector::Function {
@@ -91,8 +100,15 @@ macro_rules! function {
         }
     };
 }
-#[allow(unused_imports)]
 pub(crate) use function;
+
+/// Functions of one module, in an array: `functions!(saturating::{sqadd, uqadd})`.
+macro_rules! functions {
+    ($module:ident::{$($name:ident),* $(,)?}) => {
+        [$($crate::vector::function!($module::$name)),*]
+    };
+}
+pub(crate) use functions;
 
 /// `c` of `a::b::c`.
 pub const fn last_segment(path: &'static str) -> &'static str {
