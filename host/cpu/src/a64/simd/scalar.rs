@@ -1,0 +1,5 @@
+//! Scalar.
+
+use crate::a64::rows;
+
+rows! {}
