@@ -7,9 +7,7 @@
 
 use super::evaluate::Machine;
 use super::operations::operations;
-use crate::emit::{
-    Access, Atomic, Barrier, Call, Emit, Indirect, Pointer, PstateField, Size,
-};
+use crate::emit::{Access, Atomic, Barrier, Call, Emit, Indirect, Pointer, PstateField, Size};
 use crate::model::Feature;
 use crate::vector::{Function, Shape};
 use anyvisor_arch::sysreg::Encoding;
@@ -351,7 +349,8 @@ impl<M: Machine<V = u64, Q = u128>> Emit for Definitions<'_, M> {
     }
 
     fn compare_if(&mut self, cond: u32, size: Size, negate: bool, a: u64, b: u64, nzcv: u32) {
-        let compared = if negate { add_with_carry(size, a, b, false) } else { subtract(size, a, b) };
+        let compared =
+            if negate { add_with_carry(size, a, b, false) } else { subtract(size, a, b) };
         let given = Flags::of(u64::from(nzcv) << 28);
         let flags = if self.flags().hold(cond) { compared.1 } else { given };
         self.set_flags(((), flags));

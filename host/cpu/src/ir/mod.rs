@@ -8,9 +8,7 @@
 //! ```
 //!
 //! TODO
-use crate::emit::{
-    Access, Atomic, Barrier, Call, Indirect, Pointer, PstateField, Size,
-};
+use crate::emit::{Access, Atomic, Barrier, Call, Indirect, Pointer, PstateField, Size};
 use crate::model::Feature;
 use crate::vector::{Function, Shape};
 use anyvisor_arch::sysreg::Encoding;

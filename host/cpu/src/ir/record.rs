@@ -3,9 +3,7 @@
 use super::operations::operations;
 use super::{Block, Op, Operands, Out, Q, Step, V};
 use crate::a64::{Instruction, Row, Visitor};
-use crate::emit::{
-    Access, Atomic, Barrier, Call, Emit, Indirect, Pointer, PstateField, Size,
-};
+use crate::emit::{Access, Atomic, Barrier, Call, Emit, Indirect, Pointer, PstateField, Size};
 use crate::model::Feature;
 use crate::vector::{Function, Shape};
 use anyvisor_arch::sysreg::Encoding;
