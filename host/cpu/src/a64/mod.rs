@@ -31,12 +31,13 @@ mod data_register;
 mod fp;
 mod loads_stores;
 mod loads_stores_simd;
-mod operand;
+pub(crate) mod operand;
 pub mod pattern;
 mod pauth;
 mod simd;
 mod structures;
 mod system;
+pub(crate) mod system;
 
 pub use pattern::{Field, Pattern};
 

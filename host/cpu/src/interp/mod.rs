@@ -20,6 +20,8 @@ mod maintenance;
 mod memory;
 mod system;
 #[cfg(test)]
+mod agreement;
+#[cfg(test)]
 mod tests;
 mod vector;
 
@@ -96,22 +98,20 @@ pub fn run(
     loop {
         let map = memory.enter();
         code.new_epoch();
-        let mut interp = Interp {
-            cpu: &mut *cpu,
-            tlb: &mut *tlb,
-            map: &map,
-            now,
-            next: 0,
-            left: 0,
-            code_stale: false,
-            stop: Stop::Exit(Exit::Canceled),
-        };
+        let mut interp = Interp::new(&mut *cpu, &mut *tlb, &map, now);
         let leave =
             if trace { interp.run::<true>(code, bell) } else { interp.run::<false>(code, bell) };
         match leave {
             Leave::Exit(exit) => return exit,
             Leave::Map => drop(map),
         }
+    }
+}
+
+impl<'a> Interp<'a> {
+    fn new(cpu: &'a mut Cpu, tlb: &'a mut Tlb, map: &'a Stage2, now: Now<'a>) -> Self {
+        let stop = Stop::Exit(Exit::Canceled);
+        Self { cpu, tlb, map, now, next: 0, left: 0, code_stale: false, stop }
     }
 }
 
