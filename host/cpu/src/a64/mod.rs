@@ -36,7 +36,6 @@ pub mod pattern;
 mod pauth;
 mod simd;
 mod structures;
-mod system;
 pub(crate) mod system;
 
 pub use pattern::{Field, Pattern};

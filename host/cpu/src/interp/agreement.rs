@@ -188,7 +188,7 @@ impl Side {
             *v = u128::from(random.value()) << 64 | u128::from(random.value());
         }
         cpu.pc = ram + CODE;
-        cpu.model = if random.below(2) == 0 { Model::M1 } else { Model::M2 };
+        cpu.processor.model = if random.below(2) == 0 { Model::M1 } else { Model::M2 };
         cpu.irq = random.below(4) == 0;
         cpu.event = random.below(2) == 0;
         cpu.regime_changed();
