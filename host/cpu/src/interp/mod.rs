@@ -13,14 +13,14 @@
 //! Time is read where the guest can see it, and at most once in a few thousand instructions for
 //! the timer's sake.
 
+#[cfg(test)]
+mod agreement;
 mod atomic;
 mod block;
 mod emit;
 mod maintenance;
 mod memory;
 mod system;
-#[cfg(test)]
-mod agreement;
 #[cfg(test)]
 mod tests;
 mod vector;
