@@ -251,7 +251,7 @@ rows! {
                 0..0b1100 => (2 - (i.cmode >> 3), format!("#{imm8:#x}")),
                 0b1100 | 0b1101 => (2, format!("#{imm8:#x}, msl #{}", 8 << (i.cmode & 1))),
                 0b1110 if i.negate == 0 => (0, format!("#{imm8:#x}")),
-                0b1110 => (3, format!("#{:#018x}", expand_imm(i.cmode, 1, imm8))),
+                0b1110 => (3, format!("#{:#x}", expand_imm(i.cmode, 1, imm8))),
                 _ => (2 + i.negate, float_text(imm8)),
             };
             let to = match (i.cmode, i.negate, i.q) {

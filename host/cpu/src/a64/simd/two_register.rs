@@ -1,6 +1,8 @@
 //! Advanced SIMD two-register miscellaneous and across lanes, integer.
 
-use super::operand::{binary, no_vector, part, same, scalar, set_part, unary, vector, with_2};
+use super::operand::{
+    binary, narrowing_text, no_vector, part, same, scalar, set_part, unary, vector, with_2,
+};
 use super::three_different::extend;
 use super::three_same::add_sub;
 use crate::a64::rows;
@@ -101,11 +103,6 @@ fn bits(unsigned: u32, esize: u32) -> Option<Function> {
         (1, 1) => Some(function!(bitwise::rbit)),
         _ => None,
     }
-}
-
-/// `name2\tv1.16b, v2.8h`: to lanes of half the size.
-pub fn narrowing(name: &str, size: u32, q: u32, [d, n]: [u32; 2]) -> String {
-    format!("{}\t{}, {}", with_2(name, q), vector(size, q, d), vector(size + 1, 1, n))
 }
 
 /// Vpart[d] = function(Vn), of half the size.
@@ -246,7 +243,7 @@ rows! {
     VectorNarrow "0qo01110ss100001001010nnnnnddddd"
         { q = q, saturating = o, esize = s, rn = n, rd = d }
         unless |i| i.esize == 3,
-        text |i, pc| { narrowing(narrow(i.saturating).name, i.esize, i.q, [i.rd, i.rn]) }
+        text |i, pc| { narrowing_text(narrow(i.saturating).name, i.esize, i.q, [i.rd, i.rn]) }
         execute |i, e| { narrow_part(e, narrow(i.saturating), i.esize, i.q, [i.rd, i.rn]) }
 
     /// SQXTN, UQXTN (vector).
@@ -254,7 +251,7 @@ rows! {
         { q = q, unsigned = u, esize = s, rn = n, rd = d }
         unless |i| i.esize == 3,
         text |i, pc| {
-            narrowing(narrow_saturating(i.unsigned).name, i.esize, i.q, [i.rd, i.rn])
+            narrowing_text(narrow_saturating(i.unsigned).name, i.esize, i.q, [i.rd, i.rn])
         }
         execute |i, e| {
             narrow_part(e, narrow_saturating(i.unsigned), i.esize, i.q, [i.rd, i.rn])
