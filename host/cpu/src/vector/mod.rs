@@ -6,6 +6,7 @@
 //! The interpreter calls it; a recorder writes down its name and keeps the pointer. So every
 //! client computes with the same code, and the only state that a function can touch is [`Fp`].
 
+pub mod aes;
 pub mod arithmetic;
 pub mod bitwise;
 pub mod compare;
@@ -15,6 +16,10 @@ pub mod pairwise;
 pub mod permute;
 pub mod polynomial;
 pub mod saturating;
+pub mod sha1;
+pub mod sha256;
+pub mod sha3;
+pub mod sha512;
 pub mod shift;
 pub mod width;
 
