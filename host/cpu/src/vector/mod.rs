@@ -11,6 +11,8 @@ pub mod bfloat16;
 pub mod complex;
 pub mod dot;
 pub mod element;
+pub mod float;
+pub mod float_convert;
 mod lanes;
 pub mod sha1;
 pub mod sha256;
