@@ -21,7 +21,7 @@ use anyvisor_arch::pstate::{DAIF, Mode, NZCV, Vector, vector_offset};
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_arch::{mair, sctlr, tcr};
 use anyvisor_cpu::Software;
-use anyvisor_cpu::model::Model;
+use anyvisor_cpu::model::{Model, Processor};
 use anyvisor_cpu::software::Stopwatch;
 use anyvisor_vm::{Cancel, Engine, Exit, HvError, Perms, Reg, Vcpu, VcpuConfig, Vm, VmConfig};
 use std::sync::Arc;
@@ -82,7 +82,8 @@ impl Subject {
         // No case can see the time.
         let stopwatch = Stopwatch { read: || 0, nanoseconds: |_| 0 };
         // The model with most features: the others are UNDEFINED by their rows' `needs`.
-        let engine = Software { clock: || 0, stopwatch, model: Model::M2 };
+        let processor = Processor { model: Model::M2, pmu: false };
+        let engine = Software { clock: || 0, stopwatch, processor };
         let vm = engine.create_vm(&VmConfig { ipa_bits: IPA_BITS, granule: 0x4000 })?;
         vm.map(ram.0.as_ptr() as usize, 0, PAGES * PAGE, Perms::all())?;
         let mut vcpu = vm.create_vcpu(0, &VcpuConfig { ipa_bits: IPA_BITS })?;
