@@ -7,17 +7,18 @@
 //! client computes with the same code, and the only state that a function can touch is [`Fp`].
 
 pub mod aes;
-pub mod bfloat16;
-pub mod complex;
-pub mod dot;
-pub mod element;
-pub mod fp_compare;
-pub mod fp_lanes;
-pub mod fp_unary;
 pub mod arithmetic;
+pub mod bfloat16;
 pub mod bitwise;
 pub mod compare;
+pub mod complex;
+pub mod dot;
 pub mod estimate;
+pub mod float;
+pub mod float_compare;
+pub mod float_convert;
+pub mod float_estimate;
+pub mod float_vector;
 mod lanes;
 pub mod pairwise;
 pub mod permute;
