@@ -329,8 +329,7 @@ pub trait Emit: Sized {
     /// Loads up to 16 bytes, zero-extended.
     fn load_q(&mut self, access: Access, addr: Self::V) -> Result<Self::Q, Self::Stop>;
     /// Stores the low bytes, up to 16.
-    fn store_q(&mut self, access: Access, addr: Self::V, value: Self::Q)
-    -> Result<(), Self::Stop>;
+    fn store_q(&mut self, access: Access, addr: Self::V, value: Self::Q) -> Result<(), Self::Stop>;
 
     // --- pointer authentication ---
 

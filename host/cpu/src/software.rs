@@ -1,7 +1,7 @@
 //! The software engine behind the traits of `anyvisor_vm`.
 
 use crate::interp::{self, CodeCache};
-use crate::mmu::Tlb;
+use crate::mmu::{Domain, Tlb};
 use crate::state::{Cpu, Pstate};
 use crate::sysreg;
 use anyvisor_arch::pstate::{self, Mode, Spsr};
@@ -29,8 +29,8 @@ pub struct Stopwatch {
     pub nanoseconds: fn(u64) -> u64,
 }
 
-/// The widest IPA: what Hypervisor.framework's 16 KiB granule reaches on M1.
-const MAX_IPA_BITS: u32 = 40;
+/// The widest IPA: what Hypervisor.framework's 16 KiB granule reaches (its 4 KiB granule, 40).
+const MAX_IPA_BITS: u32 = 42;
 /// vCPU slots of Hypervisor.framework.
 const MAX_VCPUS: u32 = 64;
 
@@ -75,6 +75,7 @@ impl Engine for Software {
             clock: self.clock,
             stopwatch: self.stopwatch,
             ipa_bits: config.ipa_bits,
+            domain: Arc::default(),
         }))
     }
 }
@@ -84,6 +85,7 @@ struct SoftwareVm {
     clock: fn() -> u64,
     stopwatch: Stopwatch,
     ipa_bits: u32,
+    domain: Arc<Domain>,
 }
 
 impl Vm for SoftwareVm {
@@ -110,7 +112,7 @@ impl Vm for SoftwareVm {
         let cpu = Cpu::new(self.ipa_bits, 1 << 31 | id);
         Ok(Box::new(SoftwareVcpu {
             cpu,
-            tlb: Tlb::default(),
+            tlb: Tlb::of(self.domain.join(&bell.0)),
             code: CodeCache::default(),
             memory: self.memory.clone(),
             bell,
