@@ -12,6 +12,7 @@ pub mod sha1;
 pub mod sha256;
 pub mod sha3;
 pub mod sha512;
+pub mod structure;
 
 pub use lanes::{get, lanes, map, map2, map3, narrow, put, sext, widen};
 
