@@ -29,12 +29,14 @@ mod branch;
 mod data_immediate;
 mod data_register;
 mod fp;
+pub mod index;
 mod loads_stores;
 mod loads_stores_simd;
 mod operand;
 pub mod pattern;
 mod pauth;
 mod simd;
+mod structures;
 mod system;
 
 pub use pattern::{Field, Pattern};
@@ -233,6 +235,7 @@ groups!(
     loads_stores,
     atomic,
     loads_stores_simd,
+    structures,
     arithmetic,
     compare,
     convert,

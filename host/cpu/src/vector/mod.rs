@@ -29,6 +29,7 @@ pub mod sha256;
 pub mod sha3;
 pub mod sha512;
 pub mod shift;
+pub mod structure;
 pub mod width;
 
 pub use lanes::{each, get, keep, lanes, map, map2, map3, narrow, put, sext, widen};
