@@ -121,7 +121,7 @@ struct Outcome {
     exclusive: String,
     event: bool,
     attend: bool,
-    code_stale: bool,
+    stale: Stale,
     ram: Vec<u64>,
 }
 
@@ -194,7 +194,7 @@ impl Side {
         cpu.regime_changed();
         self.cpu = cpu;
         self.tlb.flush_all();
-        self.code.new_epoch();
+        self.code.new_epoch(Stale::Words);
     }
 
     /// Runs what is at PC by `run`, and looks at everything.
@@ -210,7 +210,8 @@ impl Side {
             Ok(()) => Ok(interp.next),
             Err(Stopped) => Err(format!("{:x?}", interp.stop)),
         };
-        let (attend, code_stale) = (interp.left <= 0, interp.code_stale);
+        let (attend, stale) = (interp.left <= 0, interp.stale);
+        drop(interp);
         let cpu = &self.cpu;
         let word = |offset: u64| {
             let page = map.lookup(RAM + offset).unwrap().0.get(&map).unwrap();
@@ -227,7 +228,7 @@ impl Side {
             exclusive: format!("{:x?}", cpu.exclusive),
             event: cpu.event,
             attend,
-            code_stale,
+            stale,
             ram: (0..RAM_SIZE).step_by(8).map(word).collect(),
         }
     }

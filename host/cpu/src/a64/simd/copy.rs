@@ -104,9 +104,9 @@ const fn float(imm8: u32, copies: u32, zeros: u32) -> u64 {
 
 /// An immediate of FMOV as the disassembler prints it: the decimal number, with its exponent.
 fn float_text(imm8: u32) -> String {
-    let value = f64::from_bits(float(imm8, 8, 48));
-    let exponent = value.abs().log10().floor() as i32;
-    format!("#{:.18}e{exponent:+03}", value / 10f64.powi(exponent))
+    let text = format!("{:.18e}", f64::from_bits(float(imm8, 8, 48)));
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    format!("#{digits}e{:+03}", exponent.parse().unwrap_or(0))
 }
 
 /// A mask for as many lanes as `q` says.
@@ -244,11 +244,14 @@ rows! {
                 Modified::Fmov => "fmov",
             };
             let (size, operand) = match i.cmode {
-                0..0b1000 => (2, format!("#{imm8:#x}, lsl #{}", 8 * (i.cmode >> 1))),
-                0b1000..0b1100 => (1, format!("#{imm8:#x}, lsl #{}", 8 * (i.cmode >> 1 & 1))),
+                0..0b1000 if i.cmode >> 1 != 0 => {
+                    (2, format!("#{imm8:#x}, lsl #{}", 8 * (i.cmode >> 1)))
+                }
+                0b1010 | 0b1011 => (1, format!("#{imm8:#x}, lsl #8")),
+                0..0b1100 => (2 - (i.cmode >> 3), format!("#{imm8:#x}")),
                 0b1100 | 0b1101 => (2, format!("#{imm8:#x}, msl #{}", 8 << (i.cmode & 1))),
                 0b1110 if i.negate == 0 => (0, format!("#{imm8:#x}")),
-                0b1110 => (3, format!("#{:#018x}", expand_imm(i.cmode, 1, imm8))),
+                0b1110 => (3, format!("#{:#x}", expand_imm(i.cmode, 1, imm8))),
                 _ => (2 + i.negate, float_text(imm8)),
             };
             let to = match (i.cmode, i.negate, i.q) {

@@ -9,10 +9,12 @@ rows! {
     TableLookup "0q001110000mmmmm0llx00nnnnnddddd" { q = q, rm = m, len = l, extend = x, rn = n, rd = d }
         text |i, pc| {
             let name = ["tbl", "tbx"][i.extend as usize];
-            let table = match i.len {
-                0 => format!("v{}.16b", i.rn),
-                1 => format!("v{}.16b, v{}.16b", i.rn, (i.rn + 1) % 32),
-                len => format!("v{}.16b-v{}.16b", i.rn, (i.rn + len) % 32),
+            let table = match i.rn + i.len {
+                last @ ..32 if i.len >= 2 => format!("v{}.16b-v{last}.16b", i.rn),
+                last => {
+                    let all: Vec<_> = (i.rn..=last).map(|n| vector(0, 1, n % 32)).collect();
+                    all.join(", ")
+                }
             };
             format!("{name}\t{}, {{{table}}}, {}", vector(0, i.q, i.rd), vector(0, i.q, i.rm))
         }

@@ -122,11 +122,12 @@ rows! {
         }
         execute |i, e| {
             let shape = Shape::vector(0, i.q);
-            if (i.unsigned, i.opcode) == (1, 0) {
-                return binary(e, function!(bitwise::eor), shape, i.rd, i.rn, i.rm);
-            }
-            if i.unsigned == 0 {
-                let function = functions!(bitwise::{and, bic, orr, orn})[i.opcode as usize];
+            let function = match (i.unsigned, i.opcode) {
+                (0, opcode) => functions!(bitwise::{and, bic, orr, orn})[opcode as usize],
+                (_, 0) => function!(bitwise::eor),
+                (_, _) => function!(bitwise::bsl),
+            };
+            if i.unsigned == 0 || i.opcode == 0 {
                 return binary(e, function, shape, i.rd, i.rn, i.rm);
             }
             e.fp_enabled()?;
@@ -137,7 +138,7 @@ rows! {
                 2 => [b, a, old],
                 _ => [b, old, a],
             };
-            let result = e.vector(function!(bitwise::bsl), shape, &operands);
+            let result = e.vector(function, shape, &operands);
             e.set_v(i.rd, result);
             Ok(())
         }
