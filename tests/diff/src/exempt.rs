@@ -133,6 +133,9 @@ pub fn level(case: &Case, ours: &mut Outcome, theirs: &mut Outcome) {
         }
         // A store that aborts may have written what it could (STP, and what crosses a page).
         theirs.state.window = ours.state.window;
+        // A load that aborts may have written its first registers (LDP, LD2: DDI 0487 D1.3.5,
+        // they become UNKNOWN).
+        theirs.state.v = ours.state.v;
         // Linux clears the tag of a fault address. From 47 bits on an x86 host does not know it.
         let tag = 0xff << 56;
         *a &= !tag;
