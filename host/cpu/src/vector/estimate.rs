@@ -12,7 +12,7 @@ pub const fn recip_estimate(a: u32) -> u32 {
 
 /// The manual's `RecipSqrtEstimate`: of 128 to 511 (0.25 to 1), 256 to 511.
 pub const fn recip_sqrt_estimate(a: u32) -> u32 {
-    let a = if a < 256 { a * 2 + 1 } else { (a >> 1 << 1) + 1 << 1 };
+    let a = if a < 256 { a * 2 + 1 } else { (a | 1) * 2 };
     let mut b = 512;
     while a * (b + 1) * (b + 1) < 1 << 28 {
         b += 1;
