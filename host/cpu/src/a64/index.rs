@@ -285,7 +285,10 @@ mod tests {
         let open = class.mask & !pattern.mask;
         inside(class) || near.any(inside) || {
             let bit = 1 << open.trailing_zeros();
-            let with = |value| Pattern { mask: pattern.mask | bit, value: pattern.value | value };
+            let with = |value| {
+                let (mask, value) = (pattern.mask | bit, pattern.value | value);
+                Pattern { mask, value, ..pattern }
+            };
             is_covered(with(0)) && is_covered(with(bit))
         }
     }
