@@ -166,6 +166,7 @@ fn aim(random: &mut Random, state: &mut State, base: u32, access: Access) {
     let aligned = match access.misaligned {
         Misaligned::Done => random.one_in(2),
         Misaligned::FaultsAcross => last <= 16,
+        Misaligned::Unchecked => true,
     };
     if aligned {
         address &= !(access.alignment - 1);

@@ -104,6 +104,8 @@ pub enum Misaligned {
     /// It faults if it crosses a boundary of 16 bytes. Inside of one the manual wants it done
     /// (FEAT_LSE2), but the oracle has no FEAT_LSE2.
     FaultsAcross,
+    /// As the one before, and the oracle does not check it (LDAPR).
+    Unchecked,
 }
 
 impl Access {
@@ -126,6 +128,9 @@ impl Access {
         let imm9 = signed(field(word, 12, 9), 9);
         Some(match Kind::of(word)? {
             Kind::Literal => return None,
+            Kind::Atomic if field(word, 12, 4) == 0b1100 => {
+                Self { misaligned: Misaligned::Unchecked, ..across(1 << size) }
+            }
             Kind::Exclusive | Kind::Cas | Kind::Atomic | Kind::Ordered => across(1 << size),
             Kind::ExclusivePair | Kind::CasPair => across(8 << q),
             Kind::OrderedImm9 => Self { offset: imm9, ..across(1 << size) },

@@ -29,12 +29,14 @@ mod branch;
 mod data_immediate;
 mod data_register;
 mod fp;
+pub mod index;
 mod loads_stores;
 mod loads_stores_simd;
 mod operand;
 pub mod pattern;
 mod pauth;
 mod simd;
+mod structures;
 mod system;
 
 pub use pattern::{Field, Pattern};
@@ -222,8 +224,8 @@ macro_rules! groups {
 }
 use fp::{arithmetic, compare, convert};
 use simd::{
-    by_element, copy, crypto, extension, fp_by_element, fp_three_same, fp_two_register, permute,
-    scalar, shift, three_different, three_same, two_register,
+    by_element, copy, crypto, extension, fp_by_element, fp_fixed, fp_reduce, fp_three_same,
+    fp_two_register, fp_width, permute, scalar, shift, three_different, three_same, two_register,
 };
 groups!(
     data_immediate,
@@ -234,6 +236,7 @@ groups!(
     loads_stores,
     atomic,
     loads_stores_simd,
+    structures,
     arithmetic,
     compare,
     convert,
@@ -247,6 +250,9 @@ groups!(
     by_element,
     fp_three_same,
     fp_two_register,
+    fp_width,
+    fp_fixed,
+    fp_reduce,
     fp_by_element,
     extension,
     crypto
