@@ -60,10 +60,9 @@ impl Cpu {
         self.pc = self.regime.branch_address(entry);
     }
 
-    /// ERET at EL1.
-    pub fn exception_return(&mut self) {
+    /// ERET at EL1, to `target`: ELR_EL1, authenticated if the instruction says so.
+    pub fn exception_return(&mut self, target: u64) {
         let spsr = Spsr(self.get(SysReg::SPSR_EL1));
-        let target = self.get(SysReg::ELR_EL1);
         let state = spsr.0 & pstate::SPSR_FIELDS;
         let next = match spsr.mode() {
             Some(Mode::El0t | Mode::El1t | Mode::El1h) => state,

@@ -146,8 +146,6 @@ pub enum TimerRegister {
 /// An architectural feature that registers wait for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Feature {
-    /// FEAT_PAuth: ID_AA64ISAR1_EL1.{APA, API, GPA, GPI}.
-    PointerAuthentication,
     /// FEAT_SME: ID_AA64PFR1_EL1.SME.
     Sme,
     /// FEAT_CSV2_2: ID_AA64PFR0_EL1.CSV2.

@@ -14,7 +14,7 @@ use Effect::{
     CacheGeometry, ClaimClear, ClaimSet, Counter, Debug, FpAccess, Pstate, Timer, Translation,
     ZeroBlock,
 };
-use Feature::{ContextNumber, DebugComparator, PointerAuthentication, Sme};
+use Feature::{ContextNumber, DebugComparator, Sme};
 use Kind::{Behaviour, Constant, Gated, HypervisorTrap, Storage};
 use TimerRegister::{CompareValue, Control, TimerValue};
 use View::{CurrentEl, Daif, Interrupts, Nzcv, Pan, SpEl0, SpEl1, SpSel};
@@ -92,16 +92,16 @@ registers! {
     PAR_EL1           (3, 0,  7,  4, 0) El1 El1, Storage,                0, ALL,           0, [], Always;
 
     // Pointer authentication keys.
-    APIAKEYLO_EL1     (3, 0,  2,  1, 0) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APIAKEYHI_EL1     (3, 0,  2,  1, 1) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APIBKEYLO_EL1     (3, 0,  2,  1, 2) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APIBKEYHI_EL1     (3, 0,  2,  1, 3) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APDAKEYLO_EL1     (3, 0,  2,  2, 0) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APDAKEYHI_EL1     (3, 0,  2,  2, 1) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APDBKEYLO_EL1     (3, 0,  2,  2, 2) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APDBKEYHI_EL1     (3, 0,  2,  2, 3) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APGAKEYLO_EL1     (3, 0,  2,  3, 0) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APGAKEYHI_EL1     (3, 0,  2,  3, 1) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
+    APIAKEYLO_EL1     (3, 0,  2,  1, 0) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APIAKEYHI_EL1     (3, 0,  2,  1, 1) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APIBKEYLO_EL1     (3, 0,  2,  1, 2) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APIBKEYHI_EL1     (3, 0,  2,  1, 3) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APDAKEYLO_EL1     (3, 0,  2,  2, 0) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APDAKEYHI_EL1     (3, 0,  2,  2, 1) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APDBKEYLO_EL1     (3, 0,  2,  2, 2) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APDBKEYHI_EL1     (3, 0,  2,  2, 3) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APGAKEYLO_EL1     (3, 0,  2,  3, 0) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APGAKEYHI_EL1     (3, 0,  2,  3, 1) El1 El1, Storage,                      0, ALL, 0, [], Always;
 
     // Exceptions.
     SPSR_EL1          (3, 0,  4,  0, 0) El1 El1,   Storage,                       0, pstate::SPSR_FIELDS, 0, [], Always;

@@ -18,6 +18,7 @@ mod block;
 mod emit;
 mod maintenance;
 mod memory;
+mod pauth;
 mod system;
 #[cfg(test)]
 mod tests;
