@@ -115,6 +115,12 @@ pub enum View {
     Nzcv,
     /// PAN: PSTATE.PAN.
     Pan,
+    /// UAO: PSTATE.UAO.
+    Uao,
+    /// DIT: PSTATE.DIT.
+    Dit,
+    /// SSBS: PSTATE.SSBS.
+    Ssbs,
     /// SP_EL0: the stack pointer that EL0 uses (and EL1 with PSTATE.SP = 0).
     SpEl0,
     /// SP_EL1: the stack pointer of EL1.
