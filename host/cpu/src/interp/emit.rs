@@ -397,8 +397,9 @@ impl Emit for Interp<'_> {
     }
 
     #[inline(always)]
-    fn branch_indirect(&mut self, target: u64, _how: Indirect) {
+    fn branch_indirect(&mut self, target: u64, how: Indirect) {
         self.next = self.cpu.regime.branch_address(target);
+        self.set_branch_type(how);
     }
 
     #[inline(always)]

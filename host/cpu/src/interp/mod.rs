@@ -16,6 +16,7 @@
 mod atomic;
 mod block;
 mod emit;
+mod landing;
 mod maintenance;
 mod memory;
 mod pauth;
@@ -69,6 +70,8 @@ pub struct Interp<'a> {
     now: Now<'a>,
     /// Where control goes after this block.
     next: u64,
+    /// This block stands in a guarded page (FEAT_BTI).
+    guarded: bool,
     /// Instructions left before [`Interp::attend`].
     left: i64,
     /// What is no longer to be believed of decoded code.
@@ -105,6 +108,7 @@ pub fn run(
                 map: &map,
                 now,
                 next: 0,
+                guarded: false,
                 left: 0,
                 stale: Stale::Words,
                 stop: Stop::Exit(Exit::Canceled),
