@@ -5,6 +5,7 @@
 //! * [`emit`]: the vocabulary of instructions; [`a64`]: the instructions, one row each;
 //! * [`fp`] and [`vector`]: what FP and SIMD instructions compute;
 //! * [`interp`]: the loop, and the interpreter as a client of the vocabulary;
+//! * [`pauth`]: pointer authentication codes;
 //! * [`mmu`]: address translation; [`exception`]: exception entry and return;
 //! * [`software`]: all of it behind the traits of `anyvisor_vm`.
 //!
@@ -21,6 +22,7 @@ pub mod interp;
 pub mod ir;
 pub mod mmu;
 pub mod model;
+pub mod pauth;
 pub mod software;
 pub mod state;
 pub mod sysreg;
