@@ -10,6 +10,7 @@
 //!   PC <- VBAR_EL1 + vector offset
 //! ```
 
+use crate::debug;
 use crate::state::{Cpu, Pstate};
 use anyvisor_arch::esr::{Esr, ExceptionClass};
 use anyvisor_arch::pstate::{self, Mode, Spsr, Vector};
@@ -73,8 +74,9 @@ impl Cpu {
                 state & !(pstate::MODE | pstate::SS) | kept | pstate::IL
             }
         };
-        // PSTATE.SS is loaded only where software step is active, which it never is.
-        self.set_pstate(Pstate(next & !pstate::SS));
+        let stepped = debug::return_ss(self, spsr.0, false);
+        let ss = if stepped { pstate::SS } else { 0 };
+        self.set_pstate(Pstate(next & !pstate::SS | ss));
         self.pc = self.regime.branch_address(target);
         self.exclusive = None;
         self.event = true;

@@ -1,5 +1,6 @@
 //! The software engine behind the traits of `anyvisor_vm`.
 
+use crate::debug;
 use crate::interp::{self, CodeCache};
 use crate::mmu::Tlb;
 use crate::model::Processor;
@@ -163,6 +164,8 @@ impl Vcpu for SoftwareVcpu {
         check_cpsr(self.cpu.pstate)?;
         // Bits that PSTATE does not have: readable back by the API until the guest runs.
         self.cpu.pstate.0 &= pstate::SPSR_FIELDS;
+        let stepped = debug::return_ss(&self.cpu, self.cpu.pstate.0, true);
+        self.cpu.pstate.put(pstate::SS, stepped);
         if std::mem::take(&mut self.cpu.tlb_stale) {
             self.tlb.flush_all();
         }

@@ -82,6 +82,8 @@ pub struct Cpu {
     pub irq: bool,
     /// See `irq`.
     pub fiq: bool,
+    /// The OS Lock, which keeps debug exceptions off while it is held.
+    pub os_lock: bool,
     /// Debug exceptions go to the caller of the API instead of the guest.
     pub trap_debug_exceptions: bool,
     /// Accesses to debug registers go to the caller of the API.
@@ -119,6 +121,7 @@ impl Cpu {
             vtimer_mask: false,
             irq: false,
             fiq: false,
+            os_lock: false,
             trap_debug_exceptions: false,
             trap_debug_reg_accesses: false,
             tlb_stale: false,

@@ -7,12 +7,13 @@
 
 use super::row::{Api, Clock, Effect, Feature, Kind, Lowest, Row, Rule, TimerRegister, View};
 use super::{Encoding, registers};
+use crate::debug::mdscr;
 use crate::{id, pstate, sctlr, tcr, timer};
 
 use Clock::{Physical, Virtual};
 use Effect::{
-    CacheGeometry, ClaimClear, ClaimSet, Counter, Debug, FpAccess, Pstate, Timer, Translation,
-    ZeroBlock,
+    CacheGeometry, ClaimClear, ClaimSet, Counter, Debug, FpAccess, OsLock, Pstate, Timer,
+    Translation, ZeroBlock,
 };
 use Feature::{ContextNumber, DebugComparator, PointerAuthentication, Sme};
 use Kind::{Behaviour, Constant, Gated, HypervisorTrap, Storage};
@@ -39,8 +40,6 @@ const FPCR_FIELDS: u64 = 0b1_1111 << 22 | 1 << 19;
 const FPSR_FIELDS: u64 = 1 << 27 | 1 << 7 | 0x1f;
 /// MDCCINT_EL1: RX, TX.
 const MDCCINT_FIELDS: u64 = 0b11 << 29;
-/// MDSCR_EL1: SS, TDCC, KDE, MDE. The rest is writable with the OS Lock held only.
-const MDSCR_FIELDS: u64 = 1 | 1 << 12 | 1 << 13 | 1 << 15;
 /// DBGBVR and DBGWVR: a word address.
 const DBGXVR_FIELDS: u64 = !0b11;
 /// DBGBCR: E, PMC, HMC, SSC, LBN, BT.
@@ -151,12 +150,12 @@ registers! {
     // communication channel the near end is there and nobody at the far end: reads 0, ignores writes.
     OSDTRRX_EL1       (2, 0,  0,  0, 2) El1   El1,   Storage,               0,                     0,              0, [],     None;
     MDCCINT_EL1       (2, 0,  0,  2, 0) El1   El1,   Storage,               0,                     MDCCINT_FIELDS, 0, [],     Always;
-    MDSCR_EL1         (2, 0,  0,  2, 2) El1   El1,   Behaviour(Debug),      0,                     MDSCR_FIELDS,   0, [],     Always;
+    MDSCR_EL1         (2, 0,  0,  2, 2) El1   El1,   Behaviour(Debug),      0,                     mdscr::WRITABLE, 0, [],     Always;
     OSDTRTX_EL1       (2, 0,  0,  3, 2) El1   El1,   Storage,               0,                     0,              0, [],     None;
     OSECCR_EL1        (2, 0,  0,  6, 2) El1   El1,   Storage,               0,                     0,              0, [],     None;
     MDRAR_EL1         (2, 0,  1,  0, 0) El1   Never, Constant,              0,                     0,              0, [],     None;
     OSLAR_EL1         (2, 0,  1,  0, 4) Never El1,   HypervisorTrap,        0,                     0,              0, [],     None;
-    OSLSR_EL1         (2, 0,  1,  1, 4) El1   Never, Constant,              id::OSLSR_EL1,         0,              0, [],     None;
+    OSLSR_EL1         (2, 0,  1,  1, 4) El1   Never, Behaviour(OsLock),     id::OSLSR_EL1,         0,              0, [],     None;
     OSDLR_EL1         (2, 0,  1,  3, 4) El1   El1,   HypervisorTrap,        0,                     0,              0, [],     None;
     DBGPRCR_EL1       (2, 0,  1,  4, 4) El1   El1,   Storage,               0,                     1,              0, [],     None;
     DBGCLAIMSET_EL1   (2, 0,  7,  8, 6) El1   El1,   Behaviour(ClaimSet),   0,                     0xff,           0, [],     None;

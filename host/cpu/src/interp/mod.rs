@@ -7,6 +7,7 @@
 //!    +-> block.rs             PC -> block: the jump cache, else translate, find or decode
 //!    +-> ops                  each a row's `execute` for this `Emit`            (emit.rs)
 //!          |                    memory.rs, vector.rs, atomic.rs: loads and stores; system.rs: everything else
+//!          |                    debugging.rs: breakpoints, watchpoints, software step
 //!          +-> Err(Stopped)   an exception: taken, on we go; or an exit: out
 //! ```
 //!
@@ -15,6 +16,7 @@
 
 mod atomic;
 mod block;
+mod debugging;
 mod emit;
 mod maintenance;
 mod memory;
@@ -25,6 +27,7 @@ mod vector;
 
 pub use block::CodeCache;
 
+use crate::debug;
 use crate::exception::Exception;
 use crate::mmu::Tlb;
 use crate::state::Cpu;
@@ -70,6 +73,8 @@ pub struct Interp<'a> {
     left: i64,
     /// Translations of code, or code itself, may have changed.
     code_stale: bool,
+    /// The last instruction was stepped; whether it was a load-exclusive. (`None`: it was not.)
+    stepped: Option<bool>,
     /// The last reason for a [`Stopped`].
     stop: Stop,
 }
@@ -80,6 +85,8 @@ enum Leave {
     Exit(Exit),
     /// Somebody wants to change the map: let go of it and come back.
     Map,
+    /// Debug exceptions were switched on or off: another loop goes on.
+    Debug,
 }
 
 /// Runs `cpu` until something needs the caller.
@@ -104,19 +111,31 @@ pub fn run(
             next: 0,
             left: 0,
             code_stale: false,
+            stepped: None,
             stop: Stop::Exit(Exit::Canceled),
         };
-        let leave =
-            if trace { interp.run::<true>(code, bell) } else { interp.run::<false>(code, bell) };
-        match leave {
-            Leave::Exit(exit) => return exit,
-            Leave::Map => drop(map),
+        loop {
+            let leave = match (trace, debug::active(interp.cpu)) {
+                (false, false) => interp.run::<false, false>(code, bell),
+                (false, true) => interp.run::<false, true>(code, bell),
+                (true, false) => interp.run::<true, false>(code, bell),
+                (true, true) => interp.run::<true, true>(code, bell),
+            };
+            match leave {
+                Leave::Exit(exit) => return exit,
+                Leave::Map => break,
+                Leave::Debug => {}
+            }
         }
     }
 }
 
 impl Interp<'_> {
-    fn run<const TRACE_ON: bool>(&mut self, code: &mut CodeCache, bell: &Attention) -> Leave {
+    fn run<const TRACE_ON: bool, const DEBUG_ON: bool>(
+        &mut self,
+        code: &mut CodeCache,
+        bell: &Attention,
+    ) -> Leave {
         loop {
             if (self.left <= 0 || bell.pending() != 0)
                 && let Some(leave) = self.attend(bell)
@@ -124,12 +143,13 @@ impl Interp<'_> {
                 return leave;
             }
             let pc = self.cpu.pc;
-            let done = match code.block(self, pc) {
-                Ok(ops) => {
+            let done = if DEBUG_ON {
+                self.run_debugged::<TRACE_ON>(code, pc)
+            } else {
+                code.block(self, pc).and_then(|ops| {
                     self.left -= ops.len() as i64;
                     self.run_block::<TRACE_ON>(pc, ops)
-                }
-                Err(stopped) => Err(stopped),
+                })
             };
             match done {
                 Ok(()) => self.cpu.pc = self.next,
@@ -147,6 +167,9 @@ impl Interp<'_> {
             if self.code_stale {
                 self.code_stale = false;
                 code.new_epoch();
+                if DEBUG_ON != debug::active(self.cpu) {
+                    return Leave::Debug;
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Instructions that talk to the system: exceptions, waits, system registers.
 
 use super::{Interp, Stopped};
+use crate::debug;
 use crate::emit::{Call, PstateField};
 use crate::exception::Exception;
 use crate::sysreg::{self, Refusal};
@@ -12,7 +13,10 @@ impl Interp<'_> {
     pub(super) fn do_call(&mut self, call: Call) -> Result<(), Stopped> {
         let el0 = self.cpu.pstate.el() == 0;
         match call {
-            Call::Svc(imm) => Err(self.immediate(ExceptionClass::Svc, imm, 4)),
+            Call::Svc(imm) => {
+                debug::advance(self.cpu);
+                Err(self.immediate(ExceptionClass::Svc, imm, 4))
+            }
             // BRK goes to EL1, or to the hypervisor that asked for debug exceptions
             // (MDCR_EL2.TDE); either way PC stays at the instruction.
             Call::Brk(imm) if self.cpu.trap_debug_exceptions => {
@@ -23,6 +27,7 @@ impl Interp<'_> {
                 Err(self.undefined())
             }
             Call::Hvc(imm) => {
+                debug::advance(self.cpu);
                 self.cpu.pc = self.cpu.pc.wrapping_add(4);
                 Err(self.exit(Esr::immediate(ExceptionClass::Hvc, imm as u16).0, 0, 0))
             }
@@ -112,6 +117,8 @@ impl Interp<'_> {
         if self.cpu.vtimer.deadline().is_some() {
             self.attend_soon();
         }
+        // The debug registers decide how code is run from here on.
+        self.code_stale |= encoding.op0() == 2;
         self.masks_changed();
         Ok(())
     }

@@ -15,16 +15,16 @@
 //! where they are is remembered coarsely, so that an invalidation by address inside one drops
 //! everything, and any other touches one entry only.
 
-use super::regime::{CONTEXT_ASID, CONTEXT_ON, Regime};
+use super::regime::{CONTEXT_ASID, CONTEXT_ON, CONTEXT_WATCHED, Regime};
 use super::walk::Leaf;
 use anyvisor_vm::HostPage;
 
 /// Number of entries; a power of two.
 const ENTRIES: usize = 1024;
 /// The bits of a context that hold the epoch, above those of a regime.
-const CONTEXT_EPOCH: u32 = !(CONTEXT_ON | CONTEXT_ASID);
+const CONTEXT_EPOCH: u32 = !(CONTEXT_WATCHED | CONTEXT_ON | CONTEXT_ASID);
 /// The next epoch is this much more.
-const EPOCH_STEP: u32 = CONTEXT_ON << 1;
+const EPOCH_STEP: u32 = CONTEXT_WATCHED << 1;
 /// How many blocks are remembered one by one before they run together.
 const BLOCKS: usize = 8;
 
@@ -65,7 +65,7 @@ impl Entry {
     pub fn new(regime: &Regime, va: u64, leaf: &Leaf, host: HostPage, stage2: u16) -> Self {
         Self {
             page: va >> 12,
-            context: regime.context,
+            context: regime.context & !CONTEXT_WATCHED,
             care: if leaf.global { !CONTEXT_ASID } else { u32::MAX },
             rights: leaf.rights & stage2,
             device: leaf.device,
