@@ -163,10 +163,10 @@ pub fn breakpoint(cpu: &Cpu, pc: u64) -> bool {
 pub fn until_breakpoint(cpu: &Cpu, pc: u64, count: usize) -> usize {
     let distance = |&(value, control): &(SysReg, SysReg)| {
         let away = (cpu.get(value) & VA).wrapping_sub(pc & VA) & VA;
-        (cpu.get(control) & control::E != 0 && away != 0).then_some((away / 4) as usize)
+        (cpu.get(control) & control::E != 0 && away >= 4).then_some((away / 4) as usize)
     };
     let nearest = BREAKPOINT_REGISTERS.iter().filter_map(distance).min();
-    nearest.map_or(count, |nearest| nearest.max(1).min(count))
+    nearest.map_or(count, |nearest| nearest.min(count))
 }
 
 /// `AArch64.BreakpointMatch`.
@@ -177,7 +177,7 @@ fn breakpoint_matches(cpu: &Cpu, n: usize, pc: u64) -> bool {
         return false;
     }
     let (matches, linked) = match BreakpointType::of(bcr::BT.get(control)) {
-        Some(BreakpointType::Address { linked }) => ((pc ^ value) & VA == 0, linked),
+        Some(BreakpointType::Address { linked }) => ((pc ^ value) & VA & !0b11 == 0, linked),
         Some(BreakpointType::Context { linked: false }) => (context_matches(cpu, n), false),
         Some(BreakpointType::Context { linked: true }) | None => (false, false),
     };

@@ -40,8 +40,8 @@ const FPCR_FIELDS: u64 = 0b1_1111 << 22 | 1 << 19;
 const FPSR_FIELDS: u64 = 1 << 27 | 1 << 7 | 0x1f;
 /// MDCCINT_EL1: RX, TX.
 const MDCCINT_FIELDS: u64 = 0b11 << 29;
-/// DBGBVR and DBGWVR: a word address.
-const DBGXVR_FIELDS: u64 = !0b11;
+/// DBGWVR: a word address. (DBGBVR may hold a context ID, all 32 bits of it.)
+const DBGWVR_FIELDS: u64 = !0b11;
 /// DBGBCR: E, PMC, HMC, SSC, LBN, BT.
 const DBGBCR_FIELDS: u64 = 0xff_e007;
 /// DBGBCR.BAS: all ones without AArch32.
@@ -167,69 +167,69 @@ registers! {
 
     // Breakpoints and watchpoints. The API has sixteen of each; the guest has those that
     // ID_AA64DFR0_EL1 counts.
-    DBGBVR0_EL1       (2, 0,  0,  0, 4) El1 El1, Behaviour(Debug),       0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGBVR0_EL1       (2, 0,  0,  0, 4) El1 El1, Behaviour(Debug),       0,           ALL,           0,           [], Always;
     DBGBCR0_EL1       (2, 0,  0,  0, 5) El1 El1, Behaviour(Debug),       DBGBCR_RES1, DBGBCR_FIELDS, DBGBCR_RES1, [], Always;
-    DBGWVR0_EL1       (2, 0,  0,  0, 6) El1 El1, Behaviour(Debug),       0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGWVR0_EL1       (2, 0,  0,  0, 6) El1 El1, Behaviour(Debug),       0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR0_EL1       (2, 0,  0,  0, 7) El1 El1, Behaviour(Debug),       0,           DBGWCR_FIELDS, 0,           [], Always;
-    DBGBVR1_EL1       (2, 0,  0,  1, 4) El1 El1, Behaviour(Debug),       0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGBVR1_EL1       (2, 0,  0,  1, 4) El1 El1, Behaviour(Debug),       0,           ALL,           0,           [], Always;
     DBGBCR1_EL1       (2, 0,  0,  1, 5) El1 El1, Behaviour(Debug),       DBGBCR_RES1, DBGBCR_FIELDS, DBGBCR_RES1, [], Always;
-    DBGWVR1_EL1       (2, 0,  0,  1, 6) El1 El1, Behaviour(Debug),       0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGWVR1_EL1       (2, 0,  0,  1, 6) El1 El1, Behaviour(Debug),       0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR1_EL1       (2, 0,  0,  1, 7) El1 El1, Behaviour(Debug),       0,           DBGWCR_FIELDS, 0,           [], Always;
-    DBGBVR2_EL1       (2, 0,  0,  2, 4) El1 El1, Behaviour(Debug),       0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGBVR2_EL1       (2, 0,  0,  2, 4) El1 El1, Behaviour(Debug),       0,           ALL,           0,           [], Always;
     DBGBCR2_EL1       (2, 0,  0,  2, 5) El1 El1, Behaviour(Debug),       DBGBCR_RES1, DBGBCR_FIELDS, DBGBCR_RES1, [], Always;
-    DBGWVR2_EL1       (2, 0,  0,  2, 6) El1 El1, Behaviour(Debug),       0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGWVR2_EL1       (2, 0,  0,  2, 6) El1 El1, Behaviour(Debug),       0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR2_EL1       (2, 0,  0,  2, 7) El1 El1, Behaviour(Debug),       0,           DBGWCR_FIELDS, 0,           [], Always;
-    DBGBVR3_EL1       (2, 0,  0,  3, 4) El1 El1, Behaviour(Debug),       0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGBVR3_EL1       (2, 0,  0,  3, 4) El1 El1, Behaviour(Debug),       0,           ALL,           0,           [], Always;
     DBGBCR3_EL1       (2, 0,  0,  3, 5) El1 El1, Behaviour(Debug),       DBGBCR_RES1, DBGBCR_FIELDS, DBGBCR_RES1, [], Always;
-    DBGWVR3_EL1       (2, 0,  0,  3, 6) El1 El1, Behaviour(Debug),       0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGWVR3_EL1       (2, 0,  0,  3, 6) El1 El1, Behaviour(Debug),       0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR3_EL1       (2, 0,  0,  3, 7) El1 El1, Behaviour(Debug),       0,           DBGWCR_FIELDS, 0,           [], Always;
-    DBGBVR4_EL1       (2, 0,  0,  4, 4) El1 El1, Behaviour(Debug),       0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGBVR4_EL1       (2, 0,  0,  4, 4) El1 El1, Behaviour(Debug),       0,           ALL,           0,           [], Always;
     DBGBCR4_EL1       (2, 0,  0,  4, 5) El1 El1, Behaviour(Debug),       DBGBCR_RES1, DBGBCR_FIELDS, DBGBCR_RES1, [], Always;
-    DBGWVR4_EL1       (2, 0,  0,  4, 6) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGWVR4_EL1       (2, 0,  0,  4, 6) El1 El1, Gated(DebugComparator), 0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR4_EL1       (2, 0,  0,  4, 7) El1 El1, Gated(DebugComparator), 0,           DBGWCR_FIELDS, 0,           [], Always;
-    DBGBVR5_EL1       (2, 0,  0,  5, 4) El1 El1, Behaviour(Debug),       0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGBVR5_EL1       (2, 0,  0,  5, 4) El1 El1, Behaviour(Debug),       0,           ALL,           0,           [], Always;
     DBGBCR5_EL1       (2, 0,  0,  5, 5) El1 El1, Behaviour(Debug),       DBGBCR_RES1, DBGBCR_FIELDS, DBGBCR_RES1, [], Always;
-    DBGWVR5_EL1       (2, 0,  0,  5, 6) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGWVR5_EL1       (2, 0,  0,  5, 6) El1 El1, Gated(DebugComparator), 0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR5_EL1       (2, 0,  0,  5, 7) El1 El1, Gated(DebugComparator), 0,           DBGWCR_FIELDS, 0,           [], Always;
-    DBGBVR6_EL1       (2, 0,  0,  6, 4) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGBVR6_EL1       (2, 0,  0,  6, 4) El1 El1, Gated(DebugComparator), 0,           ALL,           0,           [], Always;
     DBGBCR6_EL1       (2, 0,  0,  6, 5) El1 El1, Gated(DebugComparator), DBGBCR_RES1, DBGBCR_FIELDS, DBGBCR_RES1, [], Always;
-    DBGWVR6_EL1       (2, 0,  0,  6, 6) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGWVR6_EL1       (2, 0,  0,  6, 6) El1 El1, Gated(DebugComparator), 0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR6_EL1       (2, 0,  0,  6, 7) El1 El1, Gated(DebugComparator), 0,           DBGWCR_FIELDS, 0,           [], Always;
-    DBGBVR7_EL1       (2, 0,  0,  7, 4) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGBVR7_EL1       (2, 0,  0,  7, 4) El1 El1, Gated(DebugComparator), 0,           ALL,           0,           [], Always;
     DBGBCR7_EL1       (2, 0,  0,  7, 5) El1 El1, Gated(DebugComparator), DBGBCR_RES1, DBGBCR_FIELDS, DBGBCR_RES1, [], Always;
-    DBGWVR7_EL1       (2, 0,  0,  7, 6) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGWVR7_EL1       (2, 0,  0,  7, 6) El1 El1, Gated(DebugComparator), 0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR7_EL1       (2, 0,  0,  7, 7) El1 El1, Gated(DebugComparator), 0,           DBGWCR_FIELDS, 0,           [], Always;
-    DBGBVR8_EL1       (2, 0,  0,  8, 4) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGBVR8_EL1       (2, 0,  0,  8, 4) El1 El1, Gated(DebugComparator), 0,           ALL,           0,           [], Always;
     DBGBCR8_EL1       (2, 0,  0,  8, 5) El1 El1, Gated(DebugComparator), DBGBCR_RES1, DBGBCR_FIELDS, DBGBCR_RES1, [], Always;
-    DBGWVR8_EL1       (2, 0,  0,  8, 6) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGWVR8_EL1       (2, 0,  0,  8, 6) El1 El1, Gated(DebugComparator), 0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR8_EL1       (2, 0,  0,  8, 7) El1 El1, Gated(DebugComparator), 0,           DBGWCR_FIELDS, 0,           [], Always;
-    DBGBVR9_EL1       (2, 0,  0,  9, 4) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGBVR9_EL1       (2, 0,  0,  9, 4) El1 El1, Gated(DebugComparator), 0,           ALL,           0,           [], Always;
     DBGBCR9_EL1       (2, 0,  0,  9, 5) El1 El1, Gated(DebugComparator), DBGBCR_RES1, DBGBCR_FIELDS, DBGBCR_RES1, [], Always;
-    DBGWVR9_EL1       (2, 0,  0,  9, 6) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGWVR9_EL1       (2, 0,  0,  9, 6) El1 El1, Gated(DebugComparator), 0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR9_EL1       (2, 0,  0,  9, 7) El1 El1, Gated(DebugComparator), 0,           DBGWCR_FIELDS, 0,           [], Always;
-    DBGBVR10_EL1      (2, 0,  0, 10, 4) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGBVR10_EL1      (2, 0,  0, 10, 4) El1 El1, Gated(DebugComparator), 0,           ALL,           0,           [], Always;
     DBGBCR10_EL1      (2, 0,  0, 10, 5) El1 El1, Gated(DebugComparator), DBGBCR_RES1, DBGBCR_FIELDS, DBGBCR_RES1, [], Always;
-    DBGWVR10_EL1      (2, 0,  0, 10, 6) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGWVR10_EL1      (2, 0,  0, 10, 6) El1 El1, Gated(DebugComparator), 0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR10_EL1      (2, 0,  0, 10, 7) El1 El1, Gated(DebugComparator), 0,           DBGWCR_FIELDS, 0,           [], Always;
-    DBGBVR11_EL1      (2, 0,  0, 11, 4) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGBVR11_EL1      (2, 0,  0, 11, 4) El1 El1, Gated(DebugComparator), 0,           ALL,           0,           [], Always;
     DBGBCR11_EL1      (2, 0,  0, 11, 5) El1 El1, Gated(DebugComparator), DBGBCR_RES1, DBGBCR_FIELDS, DBGBCR_RES1, [], Always;
-    DBGWVR11_EL1      (2, 0,  0, 11, 6) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGWVR11_EL1      (2, 0,  0, 11, 6) El1 El1, Gated(DebugComparator), 0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR11_EL1      (2, 0,  0, 11, 7) El1 El1, Gated(DebugComparator), 0,           DBGWCR_FIELDS, 0,           [], Always;
-    DBGBVR12_EL1      (2, 0,  0, 12, 4) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGBVR12_EL1      (2, 0,  0, 12, 4) El1 El1, Gated(DebugComparator), 0,           ALL,           0,           [], Always;
     DBGBCR12_EL1      (2, 0,  0, 12, 5) El1 El1, Gated(DebugComparator), DBGBCR_RES1, DBGBCR_FIELDS, DBGBCR_RES1, [], Always;
-    DBGWVR12_EL1      (2, 0,  0, 12, 6) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGWVR12_EL1      (2, 0,  0, 12, 6) El1 El1, Gated(DebugComparator), 0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR12_EL1      (2, 0,  0, 12, 7) El1 El1, Gated(DebugComparator), 0,           DBGWCR_FIELDS, 0,           [], Always;
-    DBGBVR13_EL1      (2, 0,  0, 13, 4) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGBVR13_EL1      (2, 0,  0, 13, 4) El1 El1, Gated(DebugComparator), 0,           ALL,           0,           [], Always;
     DBGBCR13_EL1      (2, 0,  0, 13, 5) El1 El1, Gated(DebugComparator), DBGBCR_RES1, DBGBCR_FIELDS, DBGBCR_RES1, [], Always;
-    DBGWVR13_EL1      (2, 0,  0, 13, 6) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGWVR13_EL1      (2, 0,  0, 13, 6) El1 El1, Gated(DebugComparator), 0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR13_EL1      (2, 0,  0, 13, 7) El1 El1, Gated(DebugComparator), 0,           DBGWCR_FIELDS, 0,           [], Always;
-    DBGBVR14_EL1      (2, 0,  0, 14, 4) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGBVR14_EL1      (2, 0,  0, 14, 4) El1 El1, Gated(DebugComparator), 0,           ALL,           0,           [], Always;
     DBGBCR14_EL1      (2, 0,  0, 14, 5) El1 El1, Gated(DebugComparator), DBGBCR_RES1, DBGBCR_FIELDS, DBGBCR_RES1, [], Always;
-    DBGWVR14_EL1      (2, 0,  0, 14, 6) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGWVR14_EL1      (2, 0,  0, 14, 6) El1 El1, Gated(DebugComparator), 0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR14_EL1      (2, 0,  0, 14, 7) El1 El1, Gated(DebugComparator), 0,           DBGWCR_FIELDS, 0,           [], Always;
-    DBGBVR15_EL1      (2, 0,  0, 15, 4) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGBVR15_EL1      (2, 0,  0, 15, 4) El1 El1, Gated(DebugComparator), 0,           ALL,           0,           [], Always;
     DBGBCR15_EL1      (2, 0,  0, 15, 5) El1 El1, Gated(DebugComparator), DBGBCR_RES1, DBGBCR_FIELDS, DBGBCR_RES1, [], Always;
-    DBGWVR15_EL1      (2, 0,  0, 15, 6) El1 El1, Gated(DebugComparator), 0,           DBGXVR_FIELDS, 0,           [], Always;
+    DBGWVR15_EL1      (2, 0,  0, 15, 6) El1 El1, Gated(DebugComparator), 0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR15_EL1      (2, 0,  0, 15, 7) El1 El1, Gated(DebugComparator), 0,           DBGWCR_FIELDS, 0,           [], Always;
 
     // Performance monitors. ID_AA64DFR0_EL1.PMUVer is 0, and still Hypervisor.framework exits on them
