@@ -2,7 +2,7 @@
 
 use crate::debug;
 use crate::interp::{self, CodeCache};
-use crate::mmu::Tlb;
+use crate::mmu::{Domain, Tlb};
 use crate::model::Processor;
 use crate::state::{Cpu, Pstate};
 use crate::sysreg;
@@ -33,8 +33,8 @@ pub struct Stopwatch {
     pub nanoseconds: fn(u64) -> u64,
 }
 
-/// The widest IPA: what Hypervisor.framework's 16 KiB granule reaches on M1.
-const MAX_IPA_BITS: u32 = 40;
+/// The widest IPA: what Hypervisor.framework's 16 KiB granule reaches (its 4 KiB granule, 40).
+const MAX_IPA_BITS: u32 = 42;
 /// vCPU slots of Hypervisor.framework.
 const MAX_VCPUS: u32 = 64;
 
@@ -80,6 +80,7 @@ impl Engine for Software {
             stopwatch: self.stopwatch,
             processor: self.processor,
             ipa_bits: config.ipa_bits,
+            domain: Arc::default(),
         }))
     }
 }
@@ -90,6 +91,7 @@ struct SoftwareVm {
     stopwatch: Stopwatch,
     processor: Processor,
     ipa_bits: u32,
+    domain: Arc<Domain>,
 }
 
 impl Vm for SoftwareVm {
@@ -116,7 +118,7 @@ impl Vm for SoftwareVm {
         let cpu = Cpu::of(self.processor, self.ipa_bits, 1 << 31 | id);
         Ok(Box::new(SoftwareVcpu {
             cpu,
-            tlb: Tlb::default(),
+            tlb: Tlb::of(self.domain.join(&bell.0)),
             code: CodeCache::default(),
             memory: self.memory.clone(),
             bell,

@@ -23,13 +23,15 @@ mod memory;
 mod system;
 #[cfg(test)]
 mod tests;
+mod translate;
 mod vector;
 
 pub use block::CodeCache;
 
 use crate::debug;
 use crate::exception::Exception;
-use crate::mmu::Tlb;
+use crate::mmu::domain::Member;
+use crate::mmu::{Stale, Tlb};
 use crate::state::Cpu;
 use crate::sysreg::Now;
 use anyvisor_arch::esr::ExceptionClass;
@@ -71,8 +73,8 @@ pub struct Interp<'a> {
     next: u64,
     /// Instructions left before [`Interp::attend`].
     left: i64,
-    /// Translations of code, or code itself, may have changed.
-    code_stale: bool,
+    /// What is no longer to be believed of decoded code.
+    stale: Stale,
     /// The last instruction was stepped; whether it was a load-exclusive. (`None`: it was not.)
     stepped: Option<bool>,
     /// The last reason for a [`Stopped`].
@@ -102,7 +104,6 @@ pub fn run(
     let trace = log::log_enabled!(target: TRACE, log::Level::Trace);
     loop {
         let map = memory.enter();
-        code.new_epoch();
         let mut interp = Interp {
             cpu: &mut *cpu,
             tlb: &mut *tlb,
@@ -110,10 +111,11 @@ pub fn run(
             now,
             next: 0,
             left: 0,
-            code_stale: false,
+            stale: Stale::Words,
             stepped: None,
             stop: Stop::Exit(Exit::Canceled),
         };
+        interp.come_in();
         loop {
             let leave = match (trace, debug::active(interp.cpu)) {
                 (false, false) => interp.run::<false, false>(code, bell),
@@ -130,6 +132,15 @@ pub fn run(
     }
 }
 
+/// However the run ends, nobody waits for this vCPU any more.
+impl Drop for Interp<'_> {
+    fn drop(&mut self) {
+        if let Some(member) = &self.tlb.member {
+            member.leave();
+        }
+    }
+}
+
 impl Interp<'_> {
     fn run<const TRACE_ON: bool, const DEBUG_ON: bool>(
         &mut self,
@@ -141,6 +152,13 @@ impl Interp<'_> {
                 && let Some(leave) = self.attend(bell)
             {
                 return leave;
+            }
+            if self.stale != Stale::Nothing {
+                code.new_epoch(std::mem::take(&mut self.stale));
+                self.tlb.forget_fetches();
+                if DEBUG_ON != debug::active(self.cpu) {
+                    return Leave::Debug;
+                }
             }
             let pc = self.cpu.pc;
             let done = if DEBUG_ON {
@@ -164,13 +182,6 @@ impl Interp<'_> {
                     Stop::Exit(exit) => return Leave::Exit(exit),
                 },
             }
-            if self.code_stale {
-                self.code_stale = false;
-                code.new_epoch();
-                if DEBUG_ON != debug::active(self.cpu) {
-                    return Leave::Debug;
-                }
-            }
         }
     }
 
@@ -189,10 +200,21 @@ impl Interp<'_> {
         Ok(())
     }
 
+    /// Before the first guest instruction: from here on other vCPUs wait for this one, and it has
+    /// done what they asked for before.
+    fn come_in(&mut self) {
+        if self.tlb.member.as_ref().is_some_and(Member::enter) {
+            self.stale = self.stale.max(self.tlb.take_broadcasts());
+        }
+    }
+
     /// Looks up from the guest: what has happened outside, and what time is it?
     fn attend(&mut self, bell: &Attention) -> Option<Leave> {
         if bell.take(Attention::CANCEL) != 0 {
             return Some(Leave::Exit(Exit::Canceled));
+        }
+        if bell.pending() & Attention::BROADCAST != 0 {
+            self.stale = self.stale.max(self.tlb.take_broadcasts());
         }
         if bell.pending() & Attention::MAP != 0 {
             return Some(Leave::Map);

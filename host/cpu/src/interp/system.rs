@@ -4,6 +4,7 @@ use super::{Interp, Stopped};
 use crate::debug;
 use crate::emit::{Call, PstateField};
 use crate::exception::Exception;
+use crate::mmu::Stale;
 use crate::sysreg::{self, Refusal};
 use anyvisor_arch::esr::{Esr, ExceptionClass, Wait};
 use anyvisor_arch::sysreg::Encoding;
@@ -112,13 +113,15 @@ impl Interp<'_> {
         sysreg::write(self.cpu, encoding, rt, value, self.now).map_err(|r| self.refused(r))?;
         if std::mem::take(&mut self.cpu.tlb_stale) {
             self.tlb.flush_all();
-            self.code_stale = true;
+            self.stale = self.stale.max(Stale::Translations);
         }
         if self.cpu.vtimer.deadline().is_some() {
             self.attend_soon();
         }
         // The debug registers decide how code is run from here on.
-        self.code_stale |= encoding.op0() == 2;
+        if encoding.op0() == 2 {
+            self.stale = self.stale.max(Stale::Translations);
+        }
         self.masks_changed();
         Ok(())
     }
