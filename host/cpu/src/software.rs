@@ -6,6 +6,7 @@ use crate::mmu::{Domain, Tlb};
 use crate::model::Processor;
 use crate::state::{Cpu, Pstate};
 use crate::sysreg;
+use anyvisor_arch::esr;
 use anyvisor_arch::pstate::{self, Mode, Spsr};
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_vm::{
@@ -237,6 +238,14 @@ impl Vcpu for SoftwareVcpu {
             Line::Irq => self.cpu.irq = pending,
             Line::Fiq => self.cpu.fiq = pending,
         }
+    }
+
+    fn inject_serror(&mut self, iss: u64) {
+        self.cpu.serror = Some(esr::ISS.get(iss));
+    }
+
+    fn pending_serror(&self) -> bool {
+        self.cpu.serror.is_some()
     }
 
     fn vtimer_mask(&self) -> bool {

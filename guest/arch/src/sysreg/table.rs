@@ -30,6 +30,8 @@ const ACTLR_EN_TSO: u64 = 1 << 1;
 const CPACR_FPEN: u64 = 0b11 << 20;
 /// SMCR_EL1: FA64, EZT0, LEN.
 const SMCR_FIELDS: u64 = 1 << 31 | 1 << 30 | 0xf;
+/// DISR_EL1: A, IDS and ISS.
+const DISR_FIELDS: u64 = 1 << 31 | 0x1ff_ffff;
 /// VBAR: 2 KiB aligned.
 const VBAR_BASE: u64 = !0x7ff;
 /// FPCR: AHP, DN, FZ, RMode, FZ16; the trap enables read 0 (no trapped FP exceptions).
@@ -111,6 +113,18 @@ registers! {
     FAR_EL1           (3, 0,  6,  0, 0) El1 El1,   Storage,                       0, ALL,                 0, [], Always;
     VBAR_EL1          (3, 0, 12,  0, 0) El1 El1,   Storage,                       0, VBAR_BASE,           0, [], Always;
     ISR_EL1           (3, 0, 12,  1, 0) El1 Never, Behaviour(Pstate(Interrupts)), 0, 0,                   0, [], None;
+
+    // Errors (FEAT_RAS). There is no error record: ERRIDR_EL1.NUM is 0, and what would select and show
+    // one is RES0, which the manual leaves to the implementation.
+    ERRIDR_EL1        (3, 0,  5,  3, 0) El1 Never, Constant, 0, 0,          0, [], None;
+    ERRSELR_EL1       (3, 0,  5,  3, 1) El1 El1,   Storage,  0, 0,          0, [], None;
+    ERXFR_EL1         (3, 0,  5,  4, 0) El1 Never, Constant, 0, 0,          0, [], None;
+    ERXCTLR_EL1       (3, 0,  5,  4, 1) El1 El1,   Storage,  0, 0,          0, [], None;
+    ERXSTATUS_EL1     (3, 0,  5,  4, 2) El1 El1,   Storage,  0, 0,          0, [], None;
+    ERXADDR_EL1       (3, 0,  5,  4, 3) El1 El1,   Storage,  0, 0,          0, [], None;
+    ERXMISC0_EL1      (3, 0,  5,  5, 0) El1 El1,   Storage,  0, 0,          0, [], None;
+    ERXMISC1_EL1      (3, 0,  5,  5, 1) El1 El1,   Storage,  0, 0,          0, [], None;
+    DISR_EL1          (3, 0, 12,  1, 1) El1 El1,   Storage,  0, DISR_FIELDS, 0, [], None;
 
     // PSTATE and the stack pointers.
     SP_EL0            (3, 0,  4,  1, 0) El1 El1,   Behaviour(Pstate(SpEl0)),     0, ALL,              0, [SpSelected], Always;

@@ -229,8 +229,11 @@ impl Interp<'_> {
             let soon = deadline.wrapping_sub(count).saturating_mul(INSTRUCTIONS_A_TICK);
             self.left = soon.clamp(FEWEST_BETWEEN, MOST_BETWEEN) as i64;
         }
-        // Which of the two is taken first is IMPLEMENTATION DEFINED (DDI 0487 D1.3.6); FIQ here.
-        if self.cpu.fiq && !self.cpu.pstate.any(pstate::F) {
+        // Which of them is taken first is IMPLEMENTATION DEFINED (DDI 0487 D1.3.6): SError, FIQ,
+        // IRQ here.
+        if let Some(iss) = self.cpu.serror.filter(|_| !self.cpu.pstate.any(pstate::A)) {
+            self.cpu.take_serror(iss);
+        } else if self.cpu.fiq && !self.cpu.pstate.any(pstate::F) {
             self.cpu.take_interrupt(Vector::Fiq);
         } else if self.cpu.irq && !self.cpu.pstate.any(pstate::I) {
             self.cpu.take_interrupt(Vector::Irq);

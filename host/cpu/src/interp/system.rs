@@ -76,7 +76,7 @@ impl Interp<'_> {
     /// WFI and WFE: nothing if there is something to wake for; else a trap to EL1, or an exit
     /// with PC at the instruction, where the hypervisor decides how long to sleep.
     fn wait(&mut self, which: Wait) -> Result<(), Stopped> {
-        let interrupt = self.cpu.irq || self.cpu.fiq;
+        let interrupt = self.cpu.interrupt_pending();
         let wake = match which {
             Wait::Interrupt => interrupt || self.vtimer_fires(),
             Wait::Event => std::mem::take(&mut self.cpu.event) || interrupt,
@@ -139,7 +139,7 @@ impl Interp<'_> {
 
     /// A waiting interrupt may be let in now.
     fn masks_changed(&mut self) {
-        if self.cpu.irq || self.cpu.fiq {
+        if self.cpu.interrupt_pending() {
             self.attend_soon();
         }
     }
