@@ -36,6 +36,8 @@ pub const N_TWE: u64 = 1 << 18;
 pub const WXN: u64 = 1 << 19;
 /// RES1 without FEAT_CSV2_2 (TSCXT).
 pub const TSCXT: u64 = 1 << 20;
+/// Implicit error synchronization at exception entry and return (FEAT_IESB).
+pub const IESB: u64 = 1 << 21;
 /// Exception entry is context synchronizing; RES1 without FEAT_ExS.
 pub const EIS: u64 = 1 << 22;
 /// Exception entry to EL1 leaves PSTATE.PAN alone (0: sets it).
@@ -55,7 +57,7 @@ pub const LSMAOE: u64 = 1 << 29;
 pub const RES1: u64 = LSMAOE | N_TLSMD | EIS | TSCXT | EOS | SED | ITD;
 /// Bits that a write changes.
 pub const WRITABLE: u64 =
-    M | A | C | SA | SA0 | N_AA | UMA | I | DZE | UCT | N_TWI | N_TWE | WXN | SPAN | UCI;
+    M | IESB | A | C | SA | SA0 | N_AA | UMA | I | DZE | UCT | N_TWI | N_TWE | WXN | SPAN | UCI;
 /// After reset: M, A, C, I and the permissions for EL0 off. SPAN resets to an UNKNOWN value:
 /// 1, what software that does not know PAN expects.
 pub const RESET: u64 = RES1 | SPAN;

@@ -2,6 +2,7 @@
 
 use crate::mmu::Regime;
 use crate::model::Processor;
+use crate::pmu::Pmu;
 use anyvisor_arch::pstate;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_timer::Timer;
@@ -96,6 +97,10 @@ pub struct Cpu {
     pub regime: Regime,
     /// Width of a guest physical address.
     pub ipa_bits: u32,
+    /// Instructions that have been executed, up to the last time that somebody asked.
+    pub instructions: u64,
+    /// The performance monitors.
+    pub pmu: Pmu,
     /// Which processor it is.
     pub processor: Processor,
 }
@@ -130,6 +135,8 @@ impl Cpu {
             tlb_stale: false,
             regime: Regime::default(),
             ipa_bits,
+            instructions: 0,
+            pmu: Pmu::default(),
             processor,
         };
         cpu.set(SysReg::MPIDR_EL1, mpidr);

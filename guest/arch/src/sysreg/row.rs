@@ -71,6 +71,9 @@ pub enum Kind {
     /// An access at EL1 exits to the hypervisor with EC 0x18: Hypervisor.framework leaves the
     /// register to its user.
     HypervisorTrap,
+    /// A performance monitor. Acts as [`MonitorRegister`] says where the ID registers claim them;
+    /// else as [`Kind::HypervisorTrap`].
+    Monitor(MonitorRegister),
     /// Storage for the API; UNDEFINED for the guest until the ID registers claim the feature.
     Gated(Feature),
 }
@@ -142,6 +145,47 @@ pub enum TimerRegister {
     CompareValue,
     /// `_TVAL`: the distance to it, signed 32 bits.
     TimerValue,
+}
+
+/// A register of the performance monitors.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MonitorRegister {
+    /// PMCR.
+    Control,
+    /// PMCNTENSET.
+    EnableSet,
+    /// PMCNTENCLR.
+    EnableClear,
+    /// PMOVSCLR.
+    OverflowClear,
+    /// PMOVSSET.
+    OverflowSet,
+    /// PMINTENSET.
+    InterruptSet,
+    /// PMINTENCLR.
+    InterruptClear,
+    /// PMSWINC.
+    Increment,
+    /// PMSELR.
+    Select,
+    /// PMXEVTYPER: the type of the counter that PMSELR selects.
+    SelectedType,
+    /// PMXEVCNTR: the counter that PMSELR selects.
+    SelectedCount,
+    /// PMCEID0.
+    Events0,
+    /// PMCEID1.
+    Events1,
+    /// PMCCNTR.
+    Cycles,
+    /// PMCCFILTR.
+    CycleFilter,
+    /// PMEVCNTR<n>.
+    Count(u8),
+    /// PMEVTYPER<n>.
+    Type(u8),
+    /// PMUSERENR.
+    User,
 }
 
 /// An architectural feature that registers wait for.

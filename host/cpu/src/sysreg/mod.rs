@@ -7,6 +7,7 @@
 //!   is its feature claimed?              no: UNDEFINED            (table: Kind::Gated)
 //!   does a control bit turn it away?     trap to EL1, UNDEFINED   (table: rules; traps.rs)
 //!   does the hypervisor want it?         exit with EC 0x18        (Kind::HypervisorTrap, ...)
+//!   is it a performance monitor?         any of these             (Kind::Monitor; pmu.rs)
 //!   then it happens                      stored, constant, or an effect
 //! ```
 //!
@@ -19,6 +20,7 @@
 
 pub mod cache;
 pub mod id;
+mod pmu;
 pub mod pstate;
 mod timer;
 pub mod traps;
@@ -110,6 +112,10 @@ fn permit(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<S
     let syndrome = || Esr::system(SystemAccess { encoding, rt: rt as u8, read });
     let Some(register) = SysReg::from_encoding(encoding) else {
         return match encoding.unlisted() {
+            // Event counters past the last one, where there are any.
+            Unlisted::HypervisorTrap if encoding.crn() == 14 && cpu.processor.pmu => {
+                Err(Refusal::Undefined)
+            }
             Unlisted::ReadsAsZero if el >= 1 && read => Ok(None),
             Unlisted::HypervisorTrap if el >= 1 => Err(Refusal::Exit(syndrome())),
             _ => Err(Refusal::Undefined),
@@ -119,6 +125,9 @@ fn permit(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<S
     let lowest = if read { row.read } else { row.write };
     if !lowest.allows(el) || matches!(row.kind, Kind::Gated(_)) {
         return Err(Refusal::Undefined);
+    }
+    if let Kind::Monitor(monitor) = row.kind {
+        pmu::check(cpu, monitor, read, syndrome)?;
     }
     for &rule in row.rules {
         traps::check(cpu, rule, syndrome)?;
@@ -137,6 +146,7 @@ fn value(cpu: &Cpu, register: SysReg, now: Now) -> u64 {
         Kind::Storage | Kind::Constant | Kind::Gated(_) | Kind::HypervisorTrap => {
             return cpu.get(register);
         }
+        Kind::Monitor(monitor) => return cpu.pmu.read(monitor),
         Kind::Behaviour(effect) => effect,
     };
     match effect {
@@ -160,6 +170,7 @@ fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
             return cpu.set(register, row.masked(value));
         }
         Kind::Constant => return,
+        Kind::Monitor(monitor) => return cpu.pmu.write(monitor, value, cpu.pstate.el()),
         Kind::Behaviour(effect) => effect,
     };
     match effect {
