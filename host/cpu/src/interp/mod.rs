@@ -15,6 +15,8 @@
 
 mod atomic;
 mod block;
+#[cfg(test)]
+mod domain_tests;
 mod emit;
 mod maintenance;
 mod memory;
