@@ -24,6 +24,8 @@ pub struct Regime {
     pub fetch: u16,
     /// SCTLR_EL1.A: every unaligned access faults.
     pub check_alignment: bool,
+    /// SCTLR_EL1.nAA: acquire and release may be unaligned anywhere.
+    pub unaligned_ordered: bool,
     /// SCTLR_EL1.SA or SA0 for the current level: SP must be 16-byte aligned as a base.
     pub check_sp: bool,
     /// TCR_EL1.TBI0 and TBI1: the top byte of a data address is ignored.
@@ -133,6 +135,7 @@ impl Regime {
             context: asid(tcr, ttbr[usize::from(has(tcr::A1))])
                 | if enabled { CONTEXT_ON } else { 0 },
             check_alignment: control & sctlr::A != 0,
+            unaligned_ordered: control & sctlr::N_AA != 0,
             tbi,
             tbi_code: [tbi[0] && !has(tcr::TBID0), tbi[1] && !has(tcr::TBID1)],
             halves: [
