@@ -5,7 +5,8 @@
 //! * [`emit`]: the vocabulary of instructions; [`a64`]: the instructions, one row each;
 //! * [`fp`] and [`vector`]: what FP and SIMD instructions compute;
 //! * [`interp`]: the loop, and the interpreter as a client of the vocabulary;
-//! * [`mmu`]: address translation; [`exception`]: exception entry and return;
+//! * [`mmu`]: address translation; [`exception`]: exception entry and return; [`debug`]:
+//!   breakpoints, watchpoints and software step;
 //! * [`software`]: all of it behind the traits of `anyvisor_vm`.
 //!
 //! Nothing here does I/O, spawns a thread or reads a clock: memory, bells and time are arguments,
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod a64;
+pub mod debug;
 pub mod emit;
 pub mod exception;
 pub mod fp;

@@ -82,6 +82,10 @@ pub struct Cpu {
     pub irq: bool,
     /// See `irq`.
     pub fiq: bool,
+    /// An SError interrupt that waits to be taken: its ISS.
+    pub serror: Option<u64>,
+    /// The OS Lock, which keeps debug exceptions off while it is held.
+    pub os_lock: bool,
     /// Debug exceptions go to the caller of the API instead of the guest.
     pub trap_debug_exceptions: bool,
     /// Accesses to debug registers go to the caller of the API.
@@ -119,6 +123,8 @@ impl Cpu {
             vtimer_mask: false,
             irq: false,
             fiq: false,
+            serror: None,
+            os_lock: false,
             trap_debug_exceptions: false,
             trap_debug_reg_accesses: false,
             tlb_stale: false,
@@ -142,6 +148,12 @@ impl Cpu {
     #[inline(always)]
     pub fn set(&mut self, reg: SysReg, value: u64) {
         self.sys[reg as usize] = value;
+    }
+
+    /// Whether any interrupt waits, masked or not: what WFI waits for.
+    #[inline(always)]
+    pub fn interrupt_pending(&self) -> bool {
+        self.irq || self.fiq || self.serror.is_some()
     }
 
     /// Replaces PSTATE, with what follows from it for address translation.

@@ -83,9 +83,10 @@ pub enum Effect {
     Translation,
     /// Remembers, and changes whether FP instructions trap: CPACR.
     FpAccess,
-    /// Remembers, and changes which debug exceptions are on (once there are any, see
-    /// [`crate::id::ID_AA64DFR0_EL1`]): MDSCR and the breakpoints.
+    /// Remembers, and changes which debug exceptions are on: MDSCR, breakpoints, watchpoints.
     Debug,
+    /// OSLSR_EL1: whether the OS Lock is held.
+    OsLock,
     /// Shows a part of PSTATE, or a stack pointer.
     Pstate(View),
     /// CCSIDR_EL1: the cache that CSSELR_EL1 selects.

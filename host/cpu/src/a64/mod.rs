@@ -34,6 +34,7 @@ mod operand;
 pub mod pattern;
 mod pauth;
 mod simd;
+mod structures;
 mod system;
 
 pub use pattern::{Field, Pattern};
@@ -231,6 +232,7 @@ groups!(
     loads_stores,
     atomic,
     loads_stores_simd,
+    structures,
     arithmetic,
     compare,
     convert,

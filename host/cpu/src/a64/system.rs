@@ -14,7 +14,7 @@ fn register(encoding: Encoding) -> String {
 }
 
 rows! {
-    /// HINT: NOP, YIELD, WFE, WFI, SEV, SEVL, and all the others, which do nothing here.
+    /// HINT: NOP, YIELD, WFE, WFI, SEV, SEVL, ESB, and all the others, which do nothing here.
     Hint "11010101000000110010mmmmooo11111" { crm = m, op2 = o }
         [ends]
         text |i, pc| {
@@ -29,6 +29,10 @@ rows! {
                 3 => e.call(Call::Wfi),
                 n @ (4 | 5) => {
                     e.send_event(n == 5);
+                    Ok(())
+                }
+                16 => {
+                    e.barrier(Barrier::Esb);
                     Ok(())
                 }
                 _ => Ok(()),

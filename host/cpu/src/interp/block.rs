@@ -211,7 +211,7 @@ impl CodeCache {
 
 impl<'a> Interp<'a> {
     /// The page that holds the instruction at `pc`, and its guest physical address.
-    fn fetch(&mut self, pc: u64) -> Result<(u64, Page<'a>), Stopped> {
+    pub(super) fn fetch(&mut self, pc: u64) -> Result<(u64, Page<'a>), Stopped> {
         let need = self.cpu.regime.fetch;
         if let Some(entry) = self.tlb.lookup(&self.cpu.regime, pc, need)
             && let Some(page) = entry.host.get(self.map)

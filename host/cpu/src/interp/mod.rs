@@ -7,6 +7,7 @@
 //!    +-> block.rs             PC -> block: the jump cache, else translate, find or decode
 //!    +-> ops                  each a row's `execute` for this `Emit`            (emit.rs)
 //!          |                    memory.rs, vector.rs, atomic.rs: loads and stores; system.rs: everything else
+//!          |                    debugging.rs: breakpoints, watchpoints, software step
 //!          +-> Err(Stopped)   an exception: taken, on we go; or an exit: out
 //! ```
 //!
@@ -15,6 +16,7 @@
 
 mod atomic;
 mod block;
+mod debugging;
 #[cfg(test)]
 mod domain_tests;
 mod emit;
@@ -28,6 +30,7 @@ mod vector;
 
 pub use block::CodeCache;
 
+use crate::debug;
 use crate::exception::Exception;
 use crate::mmu::domain::Member;
 use crate::mmu::{Stale, Tlb};
@@ -74,6 +77,8 @@ pub struct Interp<'a> {
     left: i64,
     /// What is no longer to be believed of decoded code.
     stale: Stale,
+    /// The last instruction was stepped; whether it was a load-exclusive. (`None`: it was not.)
+    stepped: Option<bool>,
     /// The last reason for a [`Stopped`].
     stop: Stop,
 }
@@ -84,6 +89,8 @@ enum Leave {
     Exit(Exit),
     /// Somebody wants to change the map: let go of it and come back.
     Map,
+    /// Debug exceptions were switched on or off: another loop goes on.
+    Debug,
 }
 
 /// Runs `cpu` until something needs the caller.
@@ -99,23 +106,30 @@ pub fn run(
     let trace = log::log_enabled!(target: TRACE, log::Level::Trace);
     loop {
         let map = memory.enter();
-        let leave = {
-            let mut interp = Interp {
-                cpu: &mut *cpu,
-                tlb: &mut *tlb,
-                map: &map,
-                now,
-                next: 0,
-                left: 0,
-                stale: Stale::Words,
-                stop: Stop::Exit(Exit::Canceled),
-            };
-            interp.come_in();
-            if trace { interp.run::<true>(code, bell) } else { interp.run::<false>(code, bell) }
+        let mut interp = Interp {
+            cpu: &mut *cpu,
+            tlb: &mut *tlb,
+            map: &map,
+            now,
+            next: 0,
+            left: 0,
+            stale: Stale::Words,
+            stepped: None,
+            stop: Stop::Exit(Exit::Canceled),
         };
-        match leave {
-            Leave::Exit(exit) => return exit,
-            Leave::Map => drop(map),
+        interp.come_in();
+        loop {
+            let leave = match (trace, debug::active(interp.cpu)) {
+                (false, false) => interp.run::<false, false>(code, bell),
+                (false, true) => interp.run::<false, true>(code, bell),
+                (true, false) => interp.run::<true, false>(code, bell),
+                (true, true) => interp.run::<true, true>(code, bell),
+            };
+            match leave {
+                Leave::Exit(exit) => return exit,
+                Leave::Map => break,
+                Leave::Debug => {}
+            }
         }
     }
 }
@@ -130,7 +144,11 @@ impl Drop for Interp<'_> {
 }
 
 impl Interp<'_> {
-    fn run<const TRACE_ON: bool>(&mut self, code: &mut CodeCache, bell: &Attention) -> Leave {
+    fn run<const TRACE_ON: bool, const DEBUG_ON: bool>(
+        &mut self,
+        code: &mut CodeCache,
+        bell: &Attention,
+    ) -> Leave {
         loop {
             if (self.left <= 0 || bell.pending() != 0)
                 && let Some(leave) = self.attend(bell)
@@ -140,14 +158,18 @@ impl Interp<'_> {
             if self.stale != Stale::Nothing {
                 code.new_epoch(std::mem::take(&mut self.stale));
                 self.tlb.forget_fetches();
+                if DEBUG_ON != debug::active(self.cpu) {
+                    return Leave::Debug;
+                }
             }
             let pc = self.cpu.pc;
-            let done = match code.block(self, pc) {
-                Ok(ops) => {
+            let done = if DEBUG_ON {
+                self.run_debugged::<TRACE_ON>(code, pc)
+            } else {
+                code.block(self, pc).and_then(|ops| {
                     self.left -= ops.len() as i64;
                     self.run_block::<TRACE_ON>(pc, ops)
-                }
-                Err(stopped) => Err(stopped),
+                })
             };
             match done {
                 Ok(()) => self.cpu.pc = self.next,
@@ -209,8 +231,11 @@ impl Interp<'_> {
             let soon = deadline.wrapping_sub(count).saturating_mul(INSTRUCTIONS_A_TICK);
             self.left = soon.clamp(FEWEST_BETWEEN, MOST_BETWEEN) as i64;
         }
-        // Which of the two is taken first is IMPLEMENTATION DEFINED (DDI 0487 D1.3.6); FIQ here.
-        if self.cpu.fiq && !self.cpu.pstate.any(pstate::F) {
+        // Which of them is taken first is IMPLEMENTATION DEFINED (DDI 0487 D1.3.6): SError, FIQ,
+        // IRQ here.
+        if let Some(iss) = self.cpu.serror.filter(|_| !self.cpu.pstate.any(pstate::A)) {
+            self.cpu.take_serror(iss);
+        } else if self.cpu.fiq && !self.cpu.pstate.any(pstate::F) {
             self.cpu.take_interrupt(Vector::Fiq);
         } else if self.cpu.irq && !self.cpu.pstate.any(pstate::I) {
             self.cpu.take_interrupt(Vector::Irq);

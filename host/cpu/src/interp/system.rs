@@ -1,6 +1,7 @@
 //! Instructions that talk to the system: exceptions, waits, system registers.
 
 use super::{Interp, Stopped};
+use crate::debug;
 use crate::emit::{Call, PstateField};
 use crate::exception::Exception;
 use crate::mmu::Stale;
@@ -13,7 +14,10 @@ impl Interp<'_> {
     pub(super) fn do_call(&mut self, call: Call) -> Result<(), Stopped> {
         let el0 = self.cpu.pstate.el() == 0;
         match call {
-            Call::Svc(imm) => Err(self.immediate(ExceptionClass::Svc, imm, 4)),
+            Call::Svc(imm) => {
+                debug::advance(self.cpu);
+                Err(self.immediate(ExceptionClass::Svc, imm, 4))
+            }
             // BRK goes to EL1, or to the hypervisor that asked for debug exceptions
             // (MDCR_EL2.TDE); either way PC stays at the instruction.
             Call::Brk(imm) if self.cpu.trap_debug_exceptions => {
@@ -24,6 +28,7 @@ impl Interp<'_> {
                 Err(self.undefined())
             }
             Call::Hvc(imm) => {
+                debug::advance(self.cpu);
                 self.cpu.pc = self.cpu.pc.wrapping_add(4);
                 Err(self.exit(Esr::immediate(ExceptionClass::Hvc, imm as u16).0, 0, 0))
             }
@@ -71,7 +76,7 @@ impl Interp<'_> {
     /// WFI and WFE: nothing if there is something to wake for; else a trap to EL1, or an exit
     /// with PC at the instruction, where the hypervisor decides how long to sleep.
     fn wait(&mut self, which: Wait) -> Result<(), Stopped> {
-        let interrupt = self.cpu.irq || self.cpu.fiq;
+        let interrupt = self.cpu.interrupt_pending();
         let wake = match which {
             Wait::Interrupt => interrupt || self.vtimer_fires(),
             Wait::Event => std::mem::take(&mut self.cpu.event) || interrupt,
@@ -113,6 +118,10 @@ impl Interp<'_> {
         if self.cpu.vtimer.deadline().is_some() {
             self.attend_soon();
         }
+        // The debug registers decide how code is run from here on.
+        if encoding.op0() == 2 {
+            self.stale = self.stale.max(Stale::Translations);
+        }
         self.masks_changed();
         Ok(())
     }
@@ -130,7 +139,7 @@ impl Interp<'_> {
 
     /// A waiting interrupt may be let in now.
     fn masks_changed(&mut self) {
-        if self.cpu.irq || self.cpu.fiq {
+        if self.cpu.interrupt_pending() {
             self.attend_soon();
         }
     }

@@ -27,8 +27,12 @@ pub mod traps;
 mod tests;
 
 use crate::state::Cpu;
+use anyvisor_arch::debug::mdscr;
 use anyvisor_arch::esr::{Esr, SystemAccess};
 use anyvisor_arch::sysreg::{Api, Effect, Encoding, Kind, SysReg, Unlisted};
+
+/// The place of OSLSR_EL1.OSLK.
+const OSLSR_OSLK: u32 = 1;
 
 /// The host counter in ticks of CNTFRQ_EL0: what CNTPCT_EL0 shows.
 pub type Now<'a> = &'a dyn Fn() -> u64;
@@ -137,6 +141,7 @@ fn value(cpu: &Cpu, register: SysReg, now: Now) -> u64 {
     };
     match effect {
         Effect::Translation | Effect::FpAccess | Effect::Debug => cpu.get(register),
+        Effect::OsLock => cpu.get(register) | u64::from(cpu.os_lock) << OSLSR_OSLK,
         Effect::Pstate(view) => pstate::read(cpu, view),
         Effect::CacheGeometry => cache::geometry(cpu),
         Effect::ZeroBlock => cache::zero_block(cpu),
@@ -165,8 +170,16 @@ fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
             cpu.tlb_stale |= !matches!(register, SysReg::TTBR0_EL1 | SysReg::TTBR1_EL1);
             cpu.regime_changed();
         }
-        // CPACR_EL1 and the debug registers are looked at when an instruction asks.
-        Effect::FpAccess | Effect::Debug => cpu.set(register, row.masked(value)),
+        // CPACR_EL1 is looked at when an instruction asks.
+        Effect::FpAccess => cpu.set(register, row.masked(value)),
+        Effect::Debug => {
+            let locked = register == SysReg::MDSCR_EL1 && cpu.os_lock;
+            let saved = if locked { mdscr::WRITABLE_LOCKED } else { 0 };
+            let kept = if locked { 0 } else { cpu.get(register) & !row.writable };
+            cpu.set(register, row.masked(value) | value & saved | kept);
+            // Data accesses are watched, or no more.
+            cpu.regime_changed();
+        }
         Effect::Pstate(view) => pstate::write(cpu, view, value),
         // Both directions of the claim tags share one store.
         Effect::ClaimSet => {
@@ -179,6 +192,6 @@ fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
         }
         Effect::Timer(clock, which) => timer::write(cpu, clock, which, value, now),
         // Read-only: MSR is UNDEFINED before it gets here, and the API does not name them.
-        Effect::CacheGeometry | Effect::ZeroBlock | Effect::Counter(_) => {}
+        Effect::CacheGeometry | Effect::ZeroBlock | Effect::Counter(_) | Effect::OsLock => {}
     }
 }

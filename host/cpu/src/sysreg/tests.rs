@@ -191,6 +191,8 @@ fn views_of_pstate() {
     assert_eq!(mrs(&mut cpu, SysReg::ISR_EL1), Ok(bits::I));
     (cpu.irq, cpu.fiq) = (false, true);
     assert_eq!(mrs(&mut cpu, SysReg::ISR_EL1), Ok(bits::F));
+    cpu.serror = Some(0);
+    assert_eq!(mrs(&mut cpu, SysReg::ISR_EL1), Ok(bits::A | bits::F));
 }
 
 #[test]
