@@ -19,6 +19,8 @@ mod agreement;
 mod atomic;
 mod block;
 mod debugging;
+#[cfg(test)]
+mod domain_tests;
 mod emit;
 mod landing;
 mod maintenance;
