@@ -108,7 +108,7 @@ struct Side {
 }
 
 /// What can be seen after a block.
-#[derive(Debug, PartialEq)]
+#[derive(PartialEq)]
 struct Outcome {
     /// Where it went, or why it stopped.
     end: Result<u64, String>,
@@ -123,6 +123,25 @@ struct Outcome {
     attend: bool,
     code_stale: bool,
     ram: Vec<u64>,
+}
+
+impl Outcome {
+    /// Everything, each with its name.
+    fn lines(&self) -> Vec<String> {
+        let Self { end, x, sp, pc, pstate, v, sys, exclusive, event, attend, code_stale, ram } =
+            self;
+        let mut lines = vec![
+            format!("end {end:x?}"),
+            format!("pc {pc:#x}, PSTATE {:#x}, SP_EL0 {:#x}, SP_EL1 {:#x}", pstate.0, sp[0], sp[1]),
+            format!("event {event}, attend {attend}, code stale {code_stale}, {exclusive}"),
+        ];
+        lines.extend(x.iter().enumerate().map(|(n, x)| format!("x{n} {x:#x}")));
+        lines.extend(v.iter().enumerate().map(|(n, v)| format!("v{n} {v:#x}")));
+        lines.extend(sys.iter().zip(SysReg::ALL).map(|(v, reg)| format!("{} {v:#x}", reg.name())));
+        let word = |(i, word)| format!("memory at {:#x}: {word:#x}", RAM as usize + 8 * i);
+        lines.extend(ram.iter().enumerate().map(word));
+        lines
+    }
 }
 
 impl Side {
@@ -323,10 +342,8 @@ fn interpreter_and_evaluator_agree_on_random_blocks() {
 
 /// The lines in which two outcomes differ.
 fn difference(interpreter: &Outcome, evaluator: &Outcome) -> String {
-    let [a, b] = [interpreter, evaluator].map(|outcome| format!("{outcome:#x?}"));
-    let differs = a.lines().zip(b.lines()).enumerate().filter(|(_, (a, b))| a != b);
-    let line = |(n, (a, b)): (usize, (&str, &str))| {
-        format!("line {n}: interpreter {}, evaluator {}", a.trim(), b.trim())
-    };
+    let (a, b) = (interpreter.lines(), evaluator.lines());
+    let differs = a.iter().zip(&b).filter(|(a, b)| a != b);
+    let line = |(a, b): (&String, &String)| format!("interpreter: {a}\n  evaluator: {b}");
     differs.take(20).map(line).collect::<Vec<_>>().join("\n")
 }

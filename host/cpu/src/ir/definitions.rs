@@ -371,3 +371,32 @@ impl<M: Machine<V = u64, Q = u128>> Emit for Definitions<'_, M> {
         self.branch_if(bit(a, bit_number) == set, offset);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The check values of the catalogue of CRC algorithms: of "123456789", complemented before
+    /// and after.
+    #[test]
+    fn crcs_are_those_of_everybody() {
+        let whole = |polynomial| {
+            b"123456789".iter().fold(!0, |sum, byte| crc(polynomial, sum, u64::from(*byte), 8))
+        };
+        assert_eq!(!whole(0x04c1_1db7), 0xcbf4_3926);
+        assert_eq!(!whole(0x1edc_6f41), 0xe306_9283);
+    }
+
+    #[test]
+    fn flags_are_those_of_add_with_carry() {
+        let sub = |size, a, b| {
+            let (result, flags) = subtract(size, a, b);
+            (result, flags.bits() >> 28)
+        };
+        let (n, z, c, v) = (8, 4, 2, 1);
+        assert_eq!(sub(Size::X, 5, 5), (0, z | c));
+        assert_eq!(sub(Size::X, 4, 5), (u64::MAX, n));
+        assert_eq!(sub(Size::X, 1 << 63, 1), (u64::MAX >> 1, c | v));
+        assert_eq!(sub(Size::W, 1 << 31, 1), (0x7fff_ffff, c | v));
+    }
+}
