@@ -273,7 +273,7 @@ impl<M: Machine<V = u64, Q = u128>> Emit for Definitions<'_, M> {
         // when it is read as unsigned, and the high half by the other operand.
         let split = |a: u64| (u128::from(a) >> 32, u128::from(a as u32));
         let ((a1, a0), (b1, b0)) = (split(a), split(b));
-        let middle = a1 * b0 + (a0 * b0 >> 32);
+        let middle = a1 * b0 + ((a0 * b0) >> 32);
         let middle_low = a0 * b1 + u128::from(middle as u32);
         let high = a1 * b1 + (middle >> 32) + (middle_low >> 32);
         let excess = |by: u64, of: u64| if is_signed && bit(by, 63) { i128::from(of) } else { 0 };
