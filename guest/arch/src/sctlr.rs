@@ -12,6 +12,8 @@ pub const SA: u64 = 1 << 3;
 pub const SA0: u64 = 1 << 4;
 /// AArch32's CP15BEN; RES0.
 pub const CP15BEN: u64 = 1 << 5;
+/// FEAT_LSE2: acquire and release accesses may be unaligned over a multiple of 16 bytes.
+pub const N_AA: u64 = 1 << 6;
 /// AArch32's ITD; RES1 when EL0 has AArch64 only.
 pub const ITD: u64 = 1 << 7;
 /// AArch32's SED; RES1 when EL0 has AArch64 only.
@@ -53,7 +55,7 @@ pub const LSMAOE: u64 = 1 << 29;
 pub const RES1: u64 = LSMAOE | N_TLSMD | EIS | TSCXT | EOS | SED | ITD;
 /// Bits that a write changes.
 pub const WRITABLE: u64 =
-    M | A | C | SA | SA0 | UMA | I | DZE | UCT | N_TWI | N_TWE | WXN | SPAN | UCI;
+    M | A | C | SA | SA0 | N_AA | UMA | I | DZE | UCT | N_TWI | N_TWE | WXN | SPAN | UCI;
 /// After reset: M, A, C, I and the permissions for EL0 off. SPAN resets to an UNKNOWN value:
 /// 1, what software that does not know PAN expects.
 pub const RESET: u64 = RES1 | SPAN;

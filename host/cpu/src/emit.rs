@@ -56,8 +56,10 @@ impl Size {
 /// What an instruction wants of memory, beyond the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// 1, 2, 4 or 8 bytes (16 for a pair of 8 accessed as one).
+    /// 1, 2, 4 or 8 bytes; 16 for a vector.
     pub bytes: u32,
+    /// What it must be aligned to where alignment is checked: all of it, or an element.
+    pub align: u32,
     /// Load-acquire or store-release.
     pub ordered: bool,
     /// LDTR, STTR: as EL0 would.
@@ -70,7 +72,12 @@ pub struct Access {
 impl Access {
     /// An access whose syndrome the manual leaves invalid: pairs, exclusives, write-back.
     pub const fn opaque(bytes: u32) -> Self {
-        Self { bytes, ordered: false, unprivileged: false, iss: 0 }
+        Self { bytes, align: bytes, ordered: false, unprivileged: false, iss: 0 }
+    }
+
+    /// The same, made of elements of `1 << size` bytes each: a pair, or a structure's part.
+    pub const fn elements(self, size: u32) -> Self {
+        Self { align: 1 << size, ..self }
     }
 
     /// An access of one general register without write-back: ESR_ELx.ISS has ISV set
@@ -79,7 +86,7 @@ impl Access {
         let sf = matches!(sf, Size::X) as u32;
         let sas = bytes.trailing_zeros();
         let iss = 1 << 24 | sas << 22 | (sign_extend as u32) << 21 | rt << 16 | sf << 15;
-        Self { bytes, ordered: false, unprivileged: false, iss }
+        Self { bytes, align: bytes, ordered: false, unprivileged: false, iss }
     }
 
     /// The same with acquire or release semantics: ISS.AR is set where the syndrome is valid.
@@ -329,8 +336,7 @@ pub trait Emit: Sized {
     /// Loads up to 16 bytes, zero-extended.
     fn load_q(&mut self, access: Access, addr: Self::V) -> Result<Self::Q, Self::Stop>;
     /// Stores the low bytes, up to 16.
-    fn store_q(&mut self, access: Access, addr: Self::V, value: Self::Q)
-    -> Result<(), Self::Stop>;
+    fn store_q(&mut self, access: Access, addr: Self::V, value: Self::Q) -> Result<(), Self::Stop>;
 
     // --- pointer authentication ---
 

@@ -2,6 +2,7 @@
 
 use crate::interp::{self, CodeCache};
 use crate::mmu::Tlb;
+use crate::model::Processor;
 use crate::state::{Cpu, Pstate};
 use crate::sysreg;
 use anyvisor_arch::pstate::{self, Mode, Spsr};
@@ -18,6 +19,8 @@ pub struct Software {
     pub clock: fn() -> u64,
     /// What measures the time in the guest.
     pub stopwatch: Stopwatch,
+    /// Which processor it shows.
+    pub processor: Processor,
 }
 
 /// A counter that is cheap enough to be read at every entry and exit.
@@ -61,7 +64,7 @@ impl Engine for Software {
                 return Err(HvError::Unsupported("the feature register of SVE and SME"));
             }
         };
-        Ok(register.row().reset)
+        Ok(self.processor.id_register(register))
     }
 
     fn ccsidr(&self, instruction: bool) -> [u64; 8] {
@@ -74,6 +77,7 @@ impl Engine for Software {
             memory,
             clock: self.clock,
             stopwatch: self.stopwatch,
+            processor: self.processor,
             ipa_bits: config.ipa_bits,
         }))
     }
@@ -83,6 +87,7 @@ struct SoftwareVm {
     memory: Arc<GuestMemory>,
     clock: fn() -> u64,
     stopwatch: Stopwatch,
+    processor: Processor,
     ipa_bits: u32,
 }
 
@@ -107,7 +112,7 @@ impl Vm for SoftwareVm {
         let bell = Arc::new(Bell(Arc::new(Attention::default())));
         self.memory.attend(&bell.0);
         // MPIDR_EL1: bit 31 is RES1, affinity 0 is the vCPU's number until its user says more.
-        let cpu = Cpu::new(self.ipa_bits, 1 << 31 | id);
+        let cpu = Cpu::of(self.processor, self.ipa_bits, 1 << 31 | id);
         Ok(Box::new(SoftwareVcpu {
             cpu,
             tlb: Tlb::default(),

@@ -1,7 +1,7 @@
 //! The architectural state of one processing element, and nothing of how it is executed.
 
 use crate::mmu::Regime;
-use crate::model::Model;
+use crate::model::Processor;
 use anyvisor_arch::pstate;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_timer::Timer;
@@ -93,12 +93,17 @@ pub struct Cpu {
     /// Width of a guest physical address.
     pub ipa_bits: u32,
     /// Which processor it is.
-    pub model: Model,
+    pub processor: Processor,
 }
 
 impl Cpu {
-    /// A vCPU after reset: EL1h, everything masked, MMU off, PC 0.
+    /// A vCPU of the default processor after reset: EL1h, everything masked, MMU off, PC 0.
     pub fn new(ipa_bits: u32, mpidr: u64) -> Self {
+        Self::of(Processor::default(), ipa_bits, mpidr)
+    }
+
+    /// A vCPU of `processor` after reset.
+    pub fn of(processor: Processor, ipa_bits: u32, mpidr: u64) -> Self {
         let mut cpu = Self {
             x: [0; 32],
             sp: [0; 2],
@@ -119,7 +124,7 @@ impl Cpu {
             tlb_stale: false,
             regime: Regime::default(),
             ipa_bits,
-            model: Model::default(),
+            processor,
         };
         cpu.set(SysReg::MPIDR_EL1, mpidr);
         crate::sysreg::id::reset(&mut cpu);

@@ -65,6 +65,6 @@ pub mod vm;
 pub mod vm_config;
 
 mod answer;
-mod engine;
+pub mod engine;
 mod pointer;
 mod stopwatch;

@@ -54,6 +54,9 @@ pub struct Run {
     /// Stop a case after this many seconds
     #[arg(long, value_name = "S", default_value = "10", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Duration,
+    /// The processor that the guest sees
+    #[command(flatten)]
+    pub processor: Processor,
     /// How the results are shown
     #[arg(long, value_enum, default_value = "pretty")]
     pub format: Format,
@@ -83,6 +86,9 @@ pub struct Boot {
     /// RAM of the machine
     #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = size::parse)]
     pub memory: u64,
+    /// The processor that the guest sees
+    #[command(flatten)]
+    pub processor: Processor,
     /// Print a line for each exit, or for each instruction (on an engine that can)
     #[arg(long, value_name = "WHAT")]
     pub trace: Option<Trace>,
@@ -100,6 +106,36 @@ pub struct Explain {
     /// The address of the first, in hexadecimal
     #[arg(long, value_name = "ADDR", default_value = "0", value_parser = address, allow_negative_numbers = true)]
     pub pc: u64,
+}
+
+/// What the software engine shows the guest. Apple's framework shows the host's own processor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
+pub struct Processor {
+    /// Processor of the software engine (default: $ANYVISOR_CPU, or m1)
+    #[arg(long, value_enum, value_name = "MODEL")]
+    pub cpu: Option<Model>,
+    /// Give the guest performance monitors, on the software engine (default: $ANYVISOR_PMU)
+    #[arg(long)]
+    pub pmu: bool,
+}
+
+/// The processors of the software engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Model {
+    /// Apple M1.
+    M1,
+    /// Apple M2: with BTI, BF16 and I8MM.
+    M2,
+}
+
+impl Model {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::M1 => "m1",
+            Self::M2 => "m2",
+        }
+    }
 }
 
 /// What is printed as it happens, on the standard error.
@@ -188,6 +224,14 @@ mod tests {
         assert_eq!(address("0x40200004"), Ok(0x4020_0004));
         assert_eq!(address("fffffffffffffffc"), Ok(!3));
         assert!(address("2").unwrap_err().contains("multiple of 4"));
+    }
+
+    #[test]
+    fn models_are_written_as_they_are_named() {
+        for &model in Model::value_variants() {
+            let written = model.to_possible_value().unwrap();
+            assert_eq!(written.get_name(), model.name());
+        }
     }
 
     #[test]

@@ -24,12 +24,25 @@
 //! # Data races
 //!
 //! Other vCPUs and the monitor write the same memory at the same time, as guests do. Every access
-//! here is therefore an atomic one, or for unaligned ones a series of atomic bytes. Alignment is
-//! that of the guest physical address: a granule is at least 4 KiB on both sides.
+//! here is therefore an atomic one, or several. Alignment is that of the guest physical address: a
+//! granule is at least 4 KiB on both sides.
+//!
+//! # Accesses that are not aligned
+//!
+//! ```text
+//!   0       8       16      24
+//!   |   [ xxxx ]    |       |      inside 8 or 16 aligned bytes, the container: one access of
+//!   |     [ xxxx ]  |       |      that; a store swaps the container until nobody interfered
+//!   |       |    [ xxxx ]   |      over a multiple of 16: in aligned pieces
+//! ```
+//!
+//! So what lies inside 16 aligned bytes is single-copy atomic, as FEAT_LSE2 says of a guest's.
 
 use crate::{Attention, HvError};
 use portable_atomic::AtomicU128;
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{
+    AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering,
+};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 bitflags::bitflags! {
@@ -274,10 +287,53 @@ pub struct Page<'a> {
     _map: &'a Stage2,
 }
 
+/// What an atomic read-modify-write makes of memory's value and an operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// Sum.
+    Add,
+    /// Bitwise and.
+    And,
+    /// Bitwise or.
+    Or,
+    /// Bitwise exclusive or.
+    Xor,
+    /// The greater, as signed numbers.
+    SignedMax,
+    /// The lesser, as signed numbers.
+    SignedMin,
+    /// The greater, as unsigned numbers.
+    UnsignedMax,
+    /// The lesser, as unsigned numbers.
+    UnsignedMin,
+    /// The operand.
+    Swap,
+}
+
+impl Update {
+    /// The new value of `bytes` bytes that hold `old`; bits above them do not count.
+    fn apply(self, bytes: usize, old: u64, operand: u64) -> u64 {
+        let unused = 64 - 8 * bytes as u32;
+        let (a, b) = (old << unused, operand << unused);
+        let result = match self {
+            Self::Add => a.wrapping_add(b),
+            Self::And => a & b,
+            Self::Or => a | b,
+            Self::Xor => a ^ b,
+            Self::SignedMax => (a as i64).max(b as i64) as u64,
+            Self::SignedMin => (a as i64).min(b as i64) as u64,
+            Self::UnsignedMax => a.max(b),
+            Self::UnsignedMin => a.min(b),
+            Self::Swap => b,
+        };
+        result >> unused
+    }
+}
+
 /// Defines aligned loads and stores of one width. `offset` is reduced modulo the page and
 /// aligned down: the caller has dealt with alignment and page crossing before.
 macro_rules! access {
-    ($load:ident, $store:ident, $swap:ident, $atomic:ty, $value:ty, $bytes:literal) => {
+    ($load:ident, $store:ident, $exchange:ident, $atomic:ty, $value:ty, $bytes:literal) => {
         /// Reads an aligned little-endian value at `offset` in the page.
         #[inline(always)]
         pub fn $load(self, offset: usize, order: Ordering) -> $value {
@@ -294,16 +350,60 @@ macro_rules! access {
             cell.store(value.to_le(), order);
         }
 
-        /// Writes `new` if `old` still stands there; returns whether it did. Sequentially
-        /// consistent, which is at least as much as any store-exclusive asks for.
+        /// Writes `new` if `old` still stands there, which it then returns; else what does. Its
+        /// ordering is sequentially consistent, at least as much as any instruction asks for.
+        ///
+        /// # Errors
+        /// The value that stands there instead.
         #[inline(always)]
-        pub fn $swap(self, offset: usize, old: $value, new: $value) -> bool {
+        pub fn $exchange(self, offset: usize, old: $value, new: $value) -> Result<$value, $value> {
             // SAFETY: see `at`.
             let cell = unsafe { &*(self.at(offset, $bytes) as *const $atomic) };
             let order = Ordering::SeqCst;
-            cell.compare_exchange(old.to_le(), new.to_le(), order, order).is_ok()
+            let result = cell.compare_exchange(old.to_le(), new.to_le(), order, order);
+            result.map(<$value>::from_le).map_err(<$value>::from_le)
         }
     };
+}
+
+/// Defines the read-modify-write of one width; `offset` as above.
+macro_rules! update {
+    ($update:ident, $atomic:ty, $signed_atomic:ty, $value:ty, $signed:ty, $bytes:literal) => {
+        /// Reads, computes and writes as one; returns what was there.
+        pub fn $update(self, offset: usize, update: Update, operand: $value) -> $value {
+            let at = self.at(offset, $bytes);
+            // SAFETY: see `at`. The signed and the unsigned cell are the same memory, accessed
+            // with the same width.
+            let cell = unsafe { &*(at as *const $atomic) };
+            // SAFETY: as above.
+            let signed = unsafe { &*(at as *const $signed_atomic) };
+            let order = Ordering::SeqCst;
+            if cfg!(target_endian = "big") {
+                let new = |old| {
+                    let (old, operand) = (<$value>::from_le(old).into(), operand.into());
+                    Some((update.apply($bytes, old, operand) as $value).to_le())
+                };
+                let (Ok(old) | Err(old)) = cell.fetch_update(order, order, new);
+                return <$value>::from_le(old);
+            }
+            match update {
+                Update::Add => cell.fetch_add(operand, order),
+                Update::And => cell.fetch_and(operand, order),
+                Update::Or => cell.fetch_or(operand, order),
+                Update::Xor => cell.fetch_xor(operand, order),
+                Update::SignedMax => signed.fetch_max(operand as $signed, order) as $value,
+                Update::SignedMin => signed.fetch_min(operand as $signed, order) as $value,
+                Update::UnsignedMax => cell.fetch_max(operand, order),
+                Update::UnsignedMin => cell.fetch_min(operand, order),
+                Update::Swap => cell.swap(operand, order),
+            }
+        }
+    };
+}
+
+/// The low `bytes` bytes (1 to 16).
+const fn low_bytes(bytes: usize) -> u128 {
+    u128::MAX >> (128 - 8 * bytes)
 }
 
 impl Page<'_> {
@@ -318,25 +418,100 @@ impl Page<'_> {
         self.base + (offset & (PAGE_SIZE - bytes))
     }
 
-    access!(load_u8, store_u8, swap_u8, AtomicU8, u8, 1);
-    access!(load_u16, store_u16, swap_u16, AtomicU16, u16, 2);
-    access!(load_u32, store_u32, swap_u32, AtomicU32, u32, 4);
-    access!(load_u64, store_u64, swap_u64, AtomicU64, u64, 8);
-    access!(load_u128, store_u128, swap_u128, AtomicU128, u128, 16);
+    access!(load_u8, store_u8, exchange_u8, AtomicU8, u8, 1);
+    access!(load_u16, store_u16, exchange_u16, AtomicU16, u16, 2);
+    access!(load_u32, store_u32, exchange_u32, AtomicU32, u32, 4);
+    access!(load_u64, store_u64, exchange_u64, AtomicU64, u64, 8);
+    access!(load_u128, store_u128, exchange_u128, AtomicU128, u128, 16);
 
-    /// Reads up to 16 bytes at any offset of the page, little endian, byte by byte. Bytes past
-    /// the page's end are those of its start: the caller splits what crosses a page.
-    pub fn load_bytes(self, offset: usize, bytes: usize) -> u128 {
-        (0..bytes).rev().fold(0, |value, i| {
-            value << 8 | u128::from(self.load_u8(offset + i, Ordering::Relaxed))
-        })
+    update!(update_u8, AtomicU8, AtomicI8, u8, i8, 1);
+    update!(update_u16, AtomicU16, AtomicI16, u16, i16, 2);
+    update!(update_u32, AtomicU32, AtomicI32, u32, i32, 4);
+    update!(update_u64, AtomicU64, AtomicI64, u64, i64, 8);
+
+    /// Reads up to 8 bytes at any offset, little endian; as one, if they lie inside 16 aligned
+    /// bytes. Bytes past the page's end are those of its start: the caller splits what crosses a
+    /// page.
+    pub fn load_unaligned(self, offset: usize, bytes: usize, order: Ordering) -> u64 {
+        let (in8, in16) = (offset & 7, offset & 15);
+        let value = if in8 + bytes <= 8 {
+            self.load_u64(offset, order) >> (8 * in8)
+        } else if in16 + bytes <= 16 {
+            (self.load_u128(offset, order) >> (8 * in16)) as u64
+        } else {
+            let low = self.load_u64(offset, order) >> (8 * in8);
+            low | self.load_u64(offset + 8, order) << (64 - 8 * in8)
+        };
+        value & low_bytes(bytes) as u64
     }
 
-    /// Writes up to 16 bytes at any offset of the page, little endian, byte by byte.
-    pub fn store_bytes(self, offset: usize, bytes: usize, value: u128) {
-        for i in 0..bytes {
-            self.store_u8(offset + i, (value >> (8 * i)) as u8, Ordering::Relaxed);
+    /// Writes up to 8 bytes at any offset; as one, if they lie inside 16 aligned bytes. At the
+    /// page's end as [`Page::load_unaligned`].
+    pub fn store_unaligned(self, offset: usize, bytes: usize, value: u64, order: Ordering) {
+        if (offset & 15) + bytes <= 16 {
+            self.update_inside(offset, bytes, |_| Some(value.into()));
+            return;
         }
+        let mut done = 0;
+        while done < bytes {
+            // The largest aligned piece that starts here.
+            let at = offset + done;
+            let piece = (1 << (bytes - done).ilog2()).min(1 << at.trailing_zeros());
+            let part = value >> (8 * done);
+            match piece {
+                1 => self.store_u8(at, part as u8, order),
+                2 => self.store_u16(at, part as u16, order),
+                4 => self.store_u32(at, part as u32, order),
+                _ => self.store_u64(at, part, order),
+            }
+            done += piece;
+        }
+    }
+
+    /// Reads `bytes` bytes that lie inside 16 aligned bytes, asks `new` what shall stand there,
+    /// and writes that, all of it as one; returns what was there. `new` says `None` to leave it.
+    pub fn update_inside(
+        self,
+        offset: usize,
+        bytes: usize,
+        new: impl Fn(u128) -> Option<u128>,
+    ) -> u128 {
+        debug_assert!((offset & 15) + bytes <= 16, "inside 16 aligned bytes");
+        let mask = low_bytes(bytes);
+        let narrow = (offset & 7) + bytes <= 8;
+        let shift = 8 * (offset & if narrow { 7 } else { 15 });
+        let mut held = match narrow {
+            true => self.load_u64(offset, Ordering::Relaxed).into(),
+            false => self.load_u128(offset, Ordering::Relaxed),
+        };
+        loop {
+            let old = held >> shift & mask;
+            let Some(new) = new(old) else { return old };
+            let wanted = held & !(mask << shift) | (new & mask) << shift;
+            let done = match narrow {
+                true => self
+                    .exchange_u64(offset, held as u64, wanted as u64)
+                    .map(u128::from)
+                    .map_err(u128::from),
+                false => self.exchange_u128(offset, held, wanted),
+            };
+            match done {
+                Ok(_) => return old,
+                Err(now) => held = now,
+            }
+        }
+    }
+
+    /// A read-modify-write of up to 8 bytes that lie inside 16 aligned bytes.
+    pub fn update_unaligned(
+        self,
+        offset: usize,
+        bytes: usize,
+        update: Update,
+        operand: u64,
+    ) -> u64 {
+        let new = |old| Some(update.apply(bytes, old as u64, operand).into());
+        self.update_inside(offset, bytes, new) as u64
     }
 
     /// Whether the words at `offset` are `words`: used to believe a decoded block again.
@@ -377,10 +552,91 @@ mod tests {
         let page = page.get(&map).unwrap();
         page.store_u64(8, 0x1122_3344_5566_7788, Ordering::Relaxed);
         assert_eq!(page.load_u16(10, Ordering::Relaxed), 0x5566);
-        assert_eq!(page.load_bytes(9, 3), 0x55_6677);
-        assert!(page.swap_u128(0, 0x1122_3344_5566_7788 << 64, 5));
-        assert!(!page.swap_u128(0, 6, 7));
+        assert_eq!(page.load_unaligned(9, 3, Ordering::Relaxed), 0x55_6677);
+        let before = 0x1122_3344_5566_7788 << 64;
+        assert_eq!(page.exchange_u128(0, before, 5), Ok(before));
+        assert_eq!(page.exchange_u128(0, 6, 7), Err(5));
         assert_eq!(page.load_u64(0, Ordering::Relaxed), 5);
+    }
+
+    #[test]
+    fn accesses_at_any_offset_move_exactly_their_bytes() {
+        let (memory, block) = (memory(), Block::new(1));
+        memory.map(block.addr(), 0, GRANULE, Perms::all()).unwrap();
+        let map = memory.enter();
+        let page = map.lookup(0).unwrap().0.get(&map).unwrap();
+        let value = 0x8877_6655_4433_2211_u64;
+        for offset in 0..40 {
+            for bytes in 1..=8 {
+                (0..64).for_each(|at| page.store_u8(at, 0xa0, Ordering::Relaxed));
+                page.store_unaligned(offset, bytes, value, Ordering::Relaxed);
+                for at in 0..64 {
+                    let inside = (offset..offset + bytes).contains(&at);
+                    let expected = if inside { (value >> (8 * (at - offset))) as u8 } else { 0xa0 };
+                    let found = page.load_u8(at, Ordering::Relaxed);
+                    assert_eq!(found, expected, "{bytes} bytes at {offset}: byte {at}");
+                }
+                let found = page.load_unaligned(offset, bytes, Ordering::Relaxed);
+                assert_eq!(found, value & low_bytes(bytes) as u64, "{bytes} bytes at {offset}");
+            }
+        }
+    }
+
+    #[test]
+    fn aligned_and_unaligned_updates_compute_the_same() {
+        let (memory, block) = (memory(), Block::new(1));
+        memory.map(block.addr(), 0, GRANULE, Perms::all()).unwrap();
+        let map = memory.enter();
+        let page = map.lookup(0).unwrap().0.get(&map).unwrap();
+        use Update::*;
+        let all = [Add, And, Or, Xor, SignedMax, SignedMin, UnsignedMax, UnsignedMin, Swap];
+        let values = [0u16, 1, 0x7fff, 0x8000, 0x80ff, 0xffff];
+        for update in all {
+            for (a, b) in values.iter().flat_map(|a| values.map(|b| (*a, b))) {
+                for offset in [3, 7] {
+                    page.store_u16(32, a, Ordering::Relaxed);
+                    page.store_unaligned(offset, 2, a.into(), Ordering::Relaxed);
+                    assert_eq!(page.update_u16(32, update, b), a);
+                    assert_eq!(page.update_unaligned(offset, 2, update, b.into()), a.into());
+                    let result = page.load_u16(32, Ordering::Relaxed);
+                    let other = page.load_unaligned(offset, 2, Ordering::Relaxed);
+                    assert_eq!(other, result.into(), "{update:?} {a:#x} {b:#x}");
+                }
+            }
+        }
+    }
+
+    /// The two halves of what is written as one are never seen apart, by whatever kind of access
+    /// the other thread writes.
+    #[test]
+    fn stores_inside_16_bytes_are_seen_whole_by_another_thread() {
+        let (memory, block) = (memory(), Block::new(1));
+        memory.map(block.addr(), 0, GRANULE, Perms::all()).unwrap();
+        let torn = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let map = memory.enter();
+                let page = map.lookup(0).unwrap().0.get(&map).unwrap();
+                for i in 0..200_000u64 {
+                    let half = i & 0xffff_ffff;
+                    page.store_unaligned(4, 8, half << 32 | half, Ordering::Relaxed);
+                    page.update_unaligned(0x17, 2, Update::Add, 0x0101);
+                }
+            });
+            let map = memory.enter();
+            let page = map.lookup(0).unwrap().0.get(&map).unwrap();
+            let mut torn = 0;
+            while !writer.is_finished() {
+                let seen = page.load_unaligned(4, 8, Ordering::Relaxed);
+                torn += u32::from(seen >> 32 != seen & 0xffff_ffff);
+                page.update_unaligned(0x19, 2, Update::Add, 1);
+            }
+            torn
+        });
+        assert_eq!(torn, 0);
+        let map = memory.enter();
+        let page = map.lookup(0).unwrap().0.get(&map).unwrap();
+        let sum = page.load_unaligned(0x17, 2, Ordering::Relaxed);
+        assert_eq!(sum, 200_000 * 0x0101 & 0xffff, "no update is lost to its neighbour's");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::machine::{
 };
 use crate::random::Random;
 use anyvisor_arch::pstate::NZCV;
-use anyvisor_arch::sysreg::SysReg;
+use anyvisor_arch::sysreg::{Encoding, SysReg};
 use anyvisor_cpu::a64::{Field, Row};
 
 /// Rd or Rt: these fields stand in the same place in every row that has them.
@@ -26,6 +26,15 @@ pub const IMM19: u32 = 19;
 const IMM26: u32 = 26;
 /// L, of exclusives.
 const LOAD: u32 = 1 << 22;
+/// FPCR.AHP, DN, FZ, RMode and FZ16.
+const FPCR: u32 = 0b1_1111 << 22 | FZ16;
+const FZ16: u32 = 1 << 19;
+/// FPSR.QC, IDC, IXC, UFC, OFC, DZC and IOC.
+const FPSR: u32 = 1 << 27 | 1 << 7 | 0b1_1111;
+/// The signs of two doubles.
+const SIGNS: u128 = 1 << 127 | 1 << 63;
+/// DC ZVA, X0.
+pub const DC_ZVA: u32 = 0xd50b_7420;
 const CLREX: u32 = 0xd503_3f5f;
 
 /// A random word of a row.
@@ -75,11 +84,20 @@ pub fn state(random: &mut Random, pc: u64) -> State {
         let (from, to) = (random.below(31) as usize, random.below(31) as usize);
         x[to] = if random.one_in(2) { x[from] } else { x[from].wrapping_neg() };
     }
+    let mut v = std::array::from_fn(|_| random.vector());
+    for _ in 0..random.below(4) {
+        let (from, to) = (random.below(32) as usize, random.below(32) as usize);
+        // The same, or with other signs.
+        v[to] = v[from] ^ random.pick(&[0, 0, SIGNS, SIGNS << 32, 1 << 15]);
+    }
     State {
         x,
         sp: random.value() & !15,
         pc,
         nzcv: random.bits() & NZCV,
+        v,
+        fpcr: if random.one_in(2) { 0 } else { random.bits() as u32 & FPCR },
+        fpsr: if random.one_in(2) { 0 } else { random.bits() as u32 & FPSR },
         window: std::array::from_fn::<_, WINDOW_WORDS, _>(|_| random.bits()),
     }
 }
@@ -103,6 +121,15 @@ pub fn case(random: &mut Random, row: Row, index: usize) -> Case {
         "Sys" => {
             let address = inside(random, 1);
             state.set_x(RD.of(word), address);
+        }
+        // Bits 31:28 of FPSR and 21:16 of FPCR but FZ16 are AArch32's, RES0 in a processor without
+        // it (DDI 0487 C5.2.7, C5.2.8): the oracle has it.
+        "MsrReg" => {
+            let value = state.x(RD.of(word)) & !(0xf << 28 | 0b11_0111 << 16);
+            let register = SysReg::from_encoding(Encoding::of_instruction(word));
+            if matches!(register, Some(SysReg::FPCR | SysReg::FPSR)) {
+                state.set_x(RD.of(word), value);
+            }
         }
         "Exclusive" | "ExclusivePair" => return exclusive(random, row, word, state),
         name => {
@@ -221,6 +248,22 @@ fn exclusive(random: &mut Random, row: Row, first: u32, mut state: State) -> Cas
     Case::new(&words, state)
 }
 
+/// DC ZVA, somewhere in the window or over its end, or where nothing is.
+pub fn zero_block(random: &mut Random, index: usize) -> Case {
+    let mut state = state(random, slot(index));
+    // That CPU has no FP16.
+    state.fpcr &= !FZ16;
+    let register = random.below(31) as u32;
+    let tag = if random.one_in(4) { random.bits() & 0xff << 56 } else { 0 };
+    let address = match random.below(8) {
+        0 => state.x(register),
+        1 => END + END_BYTES - 64 + random.below(128),
+        _ => inside(random, 1) | tag,
+    };
+    state.set_x(register, address);
+    Case::new(&[DC_ZVA | register], state)
+}
+
 /// Alternately an exclusive load and an exclusive store of the same place: between the two the
 /// hypervisor or the kernel has been at work, so that the store must fail.
 pub fn interrupted(random: &mut Random, index: usize) -> Case {
@@ -280,7 +323,7 @@ pub fn unallocated(random: &mut Random) -> u32 {
                 word ^= 1 << random.below(32);
             }
         }
-        if Row::of(word).is_unallocated() && word != BRK && !exempt::unallocated(word) {
+        if Row::of(word).is_unallocated() && word != BRK && !exempt::foreign(word) {
             return word;
         }
     }

@@ -21,6 +21,7 @@ use anyvisor_arch::pstate::{DAIF, Mode, NZCV, Vector, vector_offset};
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_arch::{mair, sctlr, tcr};
 use anyvisor_cpu::Software;
+use anyvisor_cpu::model::{Model, Processor};
 use anyvisor_cpu::software::Stopwatch;
 use anyvisor_vm::{Cancel, Engine, Exit, HvError, Perms, Reg, Vcpu, VcpuConfig, Vm, VmConfig};
 use std::sync::Arc;
@@ -41,6 +42,8 @@ const L3_WINDOW_PAGE: u64 = 7;
 const VECTORS: u64 = CODE + PAGE;
 /// HVC #0.
 const HVC: u64 = 0xd400_0002;
+/// CPACR_EL1.FPEN: no trap of FP and SIMD.
+const FPEN: u64 = 0b11 << 20;
 /// Bits of a virtual address.
 const VA_BITS: u32 = 39;
 const IPA_BITS: u32 = 36;
@@ -78,7 +81,9 @@ impl Subject {
         fill(&ram);
         // No case can see the time.
         let stopwatch = Stopwatch { read: || 0, nanoseconds: |_| 0 };
-        let engine = Software { clock: || 0, stopwatch };
+        // The model with most features: the others are UNDEFINED by their rows' `needs`.
+        let processor = Processor { model: Model::M2, pmu: false };
+        let engine = Software { clock: || 0, stopwatch, processor };
         let vm = engine.create_vm(&VmConfig { ipa_bits: IPA_BITS, granule: 0x4000 })?;
         vm.map(ram.0.as_ptr() as usize, 0, PAGES * PAGE, Perms::all())?;
         let mut vcpu = vm.create_vcpu(0, &VcpuConfig { ipa_bits: IPA_BITS })?;
@@ -93,6 +98,7 @@ impl Subject {
             (SysReg::TCR_EL1, control | tcr::EPD1 | tcr::TBI0),
             (SysReg::TTBR0_EL1, L1_PAGE * PAGE),
             (SysReg::SCTLR_EL1, system | programs),
+            (SysReg::CPACR_EL1, FPEN),
         ] {
             set(&mut *vcpu, register, value)?;
         }
@@ -121,6 +127,11 @@ impl Subject {
         for (n, x) in state.x.iter().enumerate() {
             self.vcpu.set_reg(Reg::X(n as u8), *x);
         }
+        for (n, v) in state.v.iter().enumerate() {
+            self.vcpu.set_simd_reg(n as u8, *v);
+        }
+        self.vcpu.set_reg(Reg::Fpcr, state.fpcr.into());
+        self.vcpu.set_reg(Reg::Fpsr, state.fpsr.into());
         set(&mut *self.vcpu, SysReg::SP_EL0, state.sp)?;
         self.vcpu.set_reg(Reg::Cpsr, state.nzcv | DAIF | Mode::El0t.bits());
         self.vcpu.set_reg(Reg::Pc, state.pc);
@@ -134,6 +145,9 @@ impl Subject {
             sp: self.get(SysReg::SP_EL0)?,
             pc,
             nzcv: nzcv & NZCV,
+            v: std::array::from_fn(|n| self.vcpu.simd_reg(n as u8)),
+            fpcr: self.vcpu.reg(Reg::Fpcr) as u32,
+            fpsr: self.vcpu.reg(Reg::Fpsr) as u32,
             window: [0; WINDOW_WORDS],
         };
         for (n, x) in after.x.iter_mut().enumerate() {

@@ -33,8 +33,8 @@ const SMCR_FIELDS: u64 = 1 << 31 | 1 << 30 | 0xf;
 const TTBR_FIELDS: u64 = !1;
 /// VBAR: 2 KiB aligned.
 const VBAR_BASE: u64 = !0x7ff;
-/// FPCR: AHP, DN, FZ, RMode; the trap enables read 0 (no trapped FP exceptions).
-const FPCR_FIELDS: u64 = 0b1_1111 << 22;
+/// FPCR: AHP, DN, FZ, RMode, FZ16; the trap enables read 0 (no trapped FP exceptions).
+const FPCR_FIELDS: u64 = 0b1_1111 << 22 | 1 << 19;
 /// FPSR: QC, IDC, IXC, UFC, OFC, DZC, IOC; NZCV is AArch32's.
 const FPSR_FIELDS: u64 = 1 << 27 | 1 << 7 | 0x1f;
 /// MDCCINT_EL1: RX, TX.
@@ -56,20 +56,20 @@ registers! {
     MIDR_EL1          (3, 0,  0,  0, 0) El1 Never, Constant,                 id::MIDR_EL1,         0,   0, [],    Always;
     MPIDR_EL1         (3, 0,  0,  0, 5) El1 Never, Constant,                 id::MPIDR_EL1,        0,   0, [],    Always;
     REVIDR_EL1        (3, 0,  0,  0, 6) El1 Never, Constant,                 0,                    0,   0, [],    None;
-    ID_AA64PFR0_EL1   (3, 0,  0,  4, 0) El1 Never, Constant,                 id::ID_AA64PFR0_EL1,  0,   0, [],    Always;
-    ID_AA64PFR1_EL1   (3, 0,  0,  4, 1) El1 Never, Constant,                 id::ID_AA64PFR1_EL1,  0,   0, [],    Always;
+    ID_AA64PFR0_EL1   (3, 0,  0,  4, 0) El1 Never, Constant,                 id::M1.pfr0,          0,   0, [],    Always;
+    ID_AA64PFR1_EL1   (3, 0,  0,  4, 1) El1 Never, Constant,                 id::M1.pfr1,          0,   0, [],    Always;
     ID_AA64ZFR0_EL1   (3, 0,  0,  4, 4) El1 Never, Constant,                 0,                    0,   0, [],    Always;
     ID_AA64SMFR0_EL1  (3, 0,  0,  4, 5) El1 Never, Constant,                 0,                    0,   0, [],    Always;
-    ID_AA64DFR0_EL1   (3, 0,  0,  5, 0) El1 Never, Constant,                 id::ID_AA64DFR0_EL1,  0,   0, [],    Always;
+    ID_AA64DFR0_EL1   (3, 0,  0,  5, 0) El1 Never, Constant,                 id::M1.dfr0,          0,   0, [],    Always;
     ID_AA64DFR1_EL1   (3, 0,  0,  5, 1) El1 Never, Constant,                 0,                    0,   0, [],    Always;
     ID_AA64AFR0_EL1   (3, 0,  0,  5, 4) El1 Never, Constant,                 0,                    0,   0, [],    None;
     ID_AA64AFR1_EL1   (3, 0,  0,  5, 5) El1 Never, Constant,                 0,                    0,   0, [],    None;
-    ID_AA64ISAR0_EL1  (3, 0,  0,  6, 0) El1 Never, Constant,                 id::ID_AA64ISAR0_EL1, 0,   0, [],    Always;
-    ID_AA64ISAR1_EL1  (3, 0,  0,  6, 1) El1 Never, Constant,                 id::ID_AA64ISAR1_EL1, 0,   0, [],    Always;
+    ID_AA64ISAR0_EL1  (3, 0,  0,  6, 0) El1 Never, Constant,                 id::M1.isar0,         0,   0, [],    Always;
+    ID_AA64ISAR1_EL1  (3, 0,  0,  6, 1) El1 Never, Constant,                 id::M1.isar1,         0,   0, [],    Always;
     ID_AA64ISAR2_EL1  (3, 0,  0,  6, 2) El1 Never, Constant,                 0,                    0,   0, [],    None;
-    ID_AA64MMFR0_EL1  (3, 0,  0,  7, 0) El1 Never, Constant,                 id::ID_AA64MMFR0_EL1, 0,   0, [],    Always;
-    ID_AA64MMFR1_EL1  (3, 0,  0,  7, 1) El1 Never, Constant,                 id::ID_AA64MMFR1_EL1, 0,   0, [],    Always;
-    ID_AA64MMFR2_EL1  (3, 0,  0,  7, 2) El1 Never, Constant,                 id::ID_AA64MMFR2_EL1, 0,   0, [],    Always;
+    ID_AA64MMFR0_EL1  (3, 0,  0,  7, 0) El1 Never, Constant,                 id::M1.mmfr0,         0,   0, [],    Always;
+    ID_AA64MMFR1_EL1  (3, 0,  0,  7, 1) El1 Never, Constant,                 id::M1.mmfr1,         0,   0, [],    Always;
+    ID_AA64MMFR2_EL1  (3, 0,  0,  7, 2) El1 Never, Constant,                 id::M1.mmfr2,         0,   0, [],    Always;
     CCSIDR_EL1        (3, 1,  0,  0, 0) El1 Never, Behaviour(CacheGeometry), 0,                    0,   0, [],    None;
     CLIDR_EL1         (3, 1,  0,  0, 1) El1 Never, Constant,                 id::CLIDR_EL1,        0,   0, [],    None;
     AIDR_EL1          (3, 1,  0,  0, 7) El1 Never, Constant,                 0,                    0,   0, [],    None;

@@ -238,9 +238,29 @@ use simd::{
     shift, three_different, three_same, two_register,
 };
 groups!(
-    data_immediate, data_register, branch, system, pauth, loads_stores, atomic, loads_stores_simd,
-    arithmetic, compare, convert, copy, permute, three_same, three_different, two_register, shift,
-    by_element, fp_three_same, fp_two_register, fp_by_element, extension, crypto
+    data_immediate,
+    data_register,
+    branch,
+    system,
+    pauth,
+    loads_stores,
+    atomic,
+    loads_stores_simd,
+    arithmetic,
+    compare,
+    convert,
+    copy,
+    permute,
+    three_same,
+    three_different,
+    two_register,
+    shift,
+    by_element,
+    fp_three_same,
+    fp_two_register,
+    fp_by_element,
+    extension,
+    crypto
 );
 
 /// No two rows overlap. Checked here for all pairs, when this crate is compiled.

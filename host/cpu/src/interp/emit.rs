@@ -338,7 +338,7 @@ impl Emit for Interp<'_> {
 
     #[inline(always)]
     fn requires(&mut self, feature: Feature) -> Result<(), Stopped> {
-        if self.cpu.model.has(feature) { Ok(()) } else { Err(self.undefined()) }
+        if self.cpu.processor.model.has(feature) { Ok(()) } else { Err(self.undefined()) }
     }
 
     #[inline(always)]

@@ -19,11 +19,11 @@ mod emit;
 mod maintenance;
 mod memory;
 mod system;
-mod vector;
 #[cfg(test)]
 mod agreement;
 #[cfg(test)]
 mod tests;
+mod vector;
 
 pub use block::CodeCache;
 

@@ -19,7 +19,9 @@ impl Interp<'_> {
                 Err(self.exit(Esr::immediate(ExceptionClass::Brk, imm as u16).0, 0, 0))
             }
             Call::Brk(imm) => Err(self.immediate(ExceptionClass::Brk, imm, 0)),
-            Call::Hvc(_) | Call::Smc(_) | Call::Eret | Call::EretAuthenticated(_) if el0 => Err(self.undefined()),
+            Call::Hvc(_) | Call::Smc(_) | Call::Eret | Call::EretAuthenticated(_) if el0 => {
+                Err(self.undefined())
+            }
             Call::Hvc(imm) => {
                 self.cpu.pc = self.cpu.pc.wrapping_add(4);
                 Err(self.exit(Esr::immediate(ExceptionClass::Hvc, imm as u16).0, 0, 0))

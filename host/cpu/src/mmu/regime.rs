@@ -21,6 +21,8 @@ pub struct Regime {
     pub fetch: u16,
     /// SCTLR_EL1.A: every unaligned access faults.
     pub check_alignment: bool,
+    /// SCTLR_EL1.nAA: acquire and release may be unaligned anywhere.
+    pub unaligned_ordered: bool,
     /// SCTLR_EL1.SA or SA0 for the current level: SP must be 16-byte aligned as a base.
     pub check_sp: bool,
     /// TCR_EL1.TBI0 and TBI1: the top byte of an address is ignored.
@@ -49,6 +51,7 @@ impl Regime {
             enabled,
             context: asid(tcr, cpu.get(ttbr)) | if enabled { CONTEXT_ON } else { 0 },
             check_alignment: control & sctlr::A != 0,
+            unaligned_ordered: control & sctlr::N_AA != 0,
             tbi: [tcr & tcr::TBI0 != 0, tcr & tcr::TBI1 != 0],
             ..Self::default()
         };
