@@ -1,7 +1,7 @@
 //! The software engine behind the traits of `anyvisor_vm`.
 
 use crate::interp::{self, CodeCache};
-use crate::mmu::Tlb;
+use crate::mmu::{Domain, Tlb};
 use crate::model::Processor;
 use crate::state::{Cpu, Pstate};
 use crate::sysreg;
@@ -32,8 +32,8 @@ pub struct Stopwatch {
     pub nanoseconds: fn(u64) -> u64,
 }
 
-/// The widest IPA: what Hypervisor.framework's 16 KiB granule reaches on M1.
-const MAX_IPA_BITS: u32 = 40;
+/// The widest IPA: what Hypervisor.framework's 16 KiB granule reaches (its 4 KiB granule, 40).
+const MAX_IPA_BITS: u32 = 42;
 /// vCPU slots of Hypervisor.framework.
 const MAX_VCPUS: u32 = 64;
 
@@ -79,6 +79,7 @@ impl Engine for Software {
             stopwatch: self.stopwatch,
             processor: self.processor,
             ipa_bits: config.ipa_bits,
+            domain: Arc::default(),
         }))
     }
 }
@@ -89,6 +90,7 @@ struct SoftwareVm {
     stopwatch: Stopwatch,
     processor: Processor,
     ipa_bits: u32,
+    domain: Arc<Domain>,
 }
 
 impl Vm for SoftwareVm {
@@ -115,7 +117,7 @@ impl Vm for SoftwareVm {
         let cpu = Cpu::of(self.processor, self.ipa_bits, 1 << 31 | id);
         Ok(Box::new(SoftwareVcpu {
             cpu,
-            tlb: Tlb::default(),
+            tlb: Tlb::of(self.domain.join(&bell.0)),
             code: CodeCache::default(),
             memory: self.memory.clone(),
             bell,

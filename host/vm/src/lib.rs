@@ -24,4 +24,4 @@ pub use attention::Attention;
 pub use engine::{Cancel, Engine, FeatureReg, Line, Reg, Vcpu, VcpuConfig, Vm, VmConfig};
 pub use error::{HvError, ReturnCode};
 pub use exit::{Exit, ExitException};
-pub use memory::{GuestMemory, HostPage, Page, Perms, Stage2, Update};
+pub use memory::{GuestMemory, HostPage, Page, Perms, Recent, Stage2, Update};

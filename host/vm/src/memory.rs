@@ -75,6 +75,13 @@ impl Region {
         self.ipa + self.size
     }
 
+    /// The 4 KiB page that holds `ipa`, which lies in the region.
+    #[inline(always)]
+    fn page(&self, ipa: u64, generation: u64) -> (HostPage, Perms) {
+        let offset = (ipa - self.ipa) as usize & !(PAGE_SIZE - 1);
+        (HostPage { base: self.host + offset, generation }, self.perms)
+    }
+
     /// The part of this region inside `[from, to)`, if any.
     fn cut(&self, from: u64, to: u64) -> Option<Region> {
         let (start, end) = (self.ipa.max(from), self.end().min(to));
@@ -94,6 +101,20 @@ pub struct Stage2 {
     generation: u64,
     ipa_bits: u32,
     granule: u64,
+}
+
+/// The region that the last lookup found, good for as long as the map is as it was then.
+#[derive(Clone, Copy, Debug)]
+pub struct Recent {
+    region: Region,
+    generation: u64,
+}
+
+impl Default for Recent {
+    /// None, of no map.
+    fn default() -> Self {
+        Self { region: Region { ipa: 0, size: 0, host: 0, perms: Perms::empty() }, generation: 0 }
+    }
 }
 
 /// Source of generations: unique in the process, never 0.
@@ -117,11 +138,24 @@ impl Stage2 {
 
     /// The host page behind the 4 KiB page that holds `ipa`, and its permissions.
     pub fn lookup(&self, ipa: u64) -> Option<(HostPage, Perms)> {
+        self.region(ipa).map(|region| region.page(ipa, self.generation))
+    }
+
+    /// As [`Stage2::lookup`], for one who mostly asks for the same region again.
+    #[inline(always)]
+    pub fn lookup_near(&self, recent: &mut Recent, ipa: u64) -> Option<(HostPage, Perms)> {
+        let near = recent.generation == self.generation
+            && ipa.wrapping_sub(recent.region.ipa) < recent.region.size;
+        if !near {
+            *recent = Recent { region: *self.region(ipa)?, generation: self.generation };
+        }
+        Some(recent.region.page(ipa, self.generation))
+    }
+
+    /// The region that holds `ipa`.
+    fn region(&self, ipa: u64) -> Option<&Region> {
         let after = self.regions.partition_point(|r| r.ipa <= ipa);
-        let region = self.regions[..after].last().filter(|r| ipa < r.end())?;
-        let offset = (ipa - region.ipa) as usize & !(PAGE_SIZE - 1);
-        let page = HostPage { base: region.host + offset, generation: self.generation };
-        Some((page, region.perms))
+        self.regions[..after].last().filter(|r| ipa < r.end())
     }
 
     fn check(&self, ipa: u64, size: u64) -> Result<u64, HvError> {
@@ -647,6 +681,28 @@ mod tests {
         assert!(page.get(&memory.enter()).is_some());
         memory.protect(0, GRANULE, Perms::READ).unwrap();
         assert!(page.get(&memory.enter()).is_none());
+    }
+
+    #[test]
+    fn a_recent_region_is_believed_for_one_map_only() {
+        let (memory, block) = (memory(), Block::new(2));
+        memory.map(block.addr(), GRANULE, 2 * GRANULE, Perms::all()).unwrap();
+        let mut recent = Recent::default();
+        let mut look = |memory: &GuestMemory, ipa| {
+            let map = memory.enter();
+            let (near, plain) = (map.lookup_near(&mut recent, ipa), map.lookup(ipa));
+            let what = |found: Option<(HostPage, Perms)>| found.map(|(page, p)| (page.base, p));
+            assert_eq!(what(near), what(plain), "{ipa:#x}");
+            plain.map(|(_, perms)| perms)
+        };
+        for ipa in [0, GRANULE, GRANULE + 0x1008, 3 * GRANULE - 1, 3 * GRANULE, GRANULE] {
+            look(&memory, ipa);
+        }
+        memory.protect(GRANULE, GRANULE, Perms::READ).unwrap();
+        assert_eq!(look(&memory, GRANULE), Some(Perms::READ));
+        memory.unmap(GRANULE, GRANULE).unwrap();
+        assert_eq!(look(&memory, GRANULE), None);
+        assert_eq!(look(&memory, 2 * GRANULE), Some(Perms::all()));
     }
 
     #[test]

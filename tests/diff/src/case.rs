@@ -41,6 +41,11 @@ impl State {
         }
     }
 
+    /// Xn; 31 is SP.
+    pub fn base(&self, n: u32) -> u64 {
+        self.x.get(n as usize).copied().unwrap_or(self.sp)
+    }
+
     /// Writes Xn; 31 is SP.
     pub fn set_base(&mut self, n: u32, value: u64) {
         match n {

@@ -29,8 +29,6 @@ const ACTLR_EN_TSO: u64 = 1 << 1;
 const CPACR_FPEN: u64 = 0b11 << 20;
 /// SMCR_EL1: FA64, EZT0, LEN.
 const SMCR_FIELDS: u64 = 1 << 31 | 1 << 30 | 0xf;
-/// TTBR: ASID and BADDR; bit 0 (CnP) is RES0 without FEAT_TTCNP.
-const TTBR_FIELDS: u64 = !1;
 /// VBAR: 2 KiB aligned.
 const VBAR_BASE: u64 = !0x7ff;
 /// FPCR: AHP, DN, FZ, RMode, FZ16; the trap enables read 0 (no trapped FP exceptions).
@@ -85,8 +83,8 @@ registers! {
     SMCR_EL1          (3, 0,  1,  2, 6) El1 El1, Gated(Sme),             0,            SMCR_FIELDS,     0,           [], Sme;
 
     // Translation.
-    TTBR0_EL1         (3, 0,  2,  0, 0) El1 El1, Behaviour(Translation), 0, TTBR_FIELDS,   0, [], Always;
-    TTBR1_EL1         (3, 0,  2,  0, 1) El1 El1, Behaviour(Translation), 0, TTBR_FIELDS,   0, [], Always;
+    TTBR0_EL1         (3, 0,  2,  0, 0) El1 El1, Behaviour(Translation), 0, ALL,           0, [], Always;
+    TTBR1_EL1         (3, 0,  2,  0, 1) El1 El1, Behaviour(Translation), 0, ALL,           0, [], Always;
     TCR_EL1           (3, 0,  2,  0, 2) El1 El1, Behaviour(Translation), 0, tcr::WRITABLE, 0, [], Always;
     MAIR_EL1          (3, 0, 10,  2, 0) El1 El1, Behaviour(Translation), 0, ALL,           0, [], Always;
     AMAIR_EL1         (3, 0, 10,  3, 0) El1 El1, Storage,                0, ALL,           0, [], Always;

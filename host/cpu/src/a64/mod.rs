@@ -35,6 +35,7 @@ pub(crate) mod operand;
 pub mod pattern;
 mod pauth;
 mod simd;
+mod structures;
 pub(crate) mod system;
 
 pub use about::{About, Part};
@@ -246,6 +247,7 @@ groups!(
     loads_stores,
     atomic,
     loads_stores_simd,
+    structures,
     arithmetic,
     compare,
     convert,

@@ -121,19 +121,19 @@ struct Outcome {
     exclusive: String,
     event: bool,
     attend: bool,
-    code_stale: bool,
+    stale: Stale,
     ram: Vec<u64>,
 }
 
 impl Outcome {
     /// Everything, each with its name.
     fn lines(&self) -> Vec<String> {
-        let Self { end, x, sp, pc, pstate, v, sys, exclusive, event, attend, code_stale, ram } =
+        let Self { end, x, sp, pc, pstate, v, sys, exclusive, event, attend, stale, ram } =
             self;
         let mut lines = vec![
             format!("end {end:x?}"),
             format!("pc {pc:#x}, PSTATE {:#x}, SP_EL0 {:#x}, SP_EL1 {:#x}", pstate.0, sp[0], sp[1]),
-            format!("event {event}, attend {attend}, code stale {code_stale}, {exclusive}"),
+            format!("event {event}, attend {attend}, stale {stale:?}, {exclusive}"),
         ];
         lines.extend(x.iter().enumerate().map(|(n, x)| format!("x{n} {x:#x}")));
         lines.extend(v.iter().enumerate().map(|(n, v)| format!("v{n} {v:#x}")));
@@ -207,13 +207,13 @@ impl Side {
             *v = u128::from(random.value()) << 64 | u128::from(random.value());
         }
         cpu.pc = ram + CODE;
-        cpu.model = if random.below(2) == 0 { Model::M1 } else { Model::M2 };
+        cpu.processor.model = if random.below(2) == 0 { Model::M1 } else { Model::M2 };
         cpu.irq = random.below(4) == 0;
         cpu.event = random.below(2) == 0;
         cpu.regime_changed();
         self.cpu = cpu;
         self.tlb.flush_all();
-        self.code.new_epoch();
+        self.code.new_epoch(Stale::Words);
     }
 
     /// Runs what is at PC by `run`, and looks at everything.
@@ -225,11 +225,13 @@ impl Side {
         let now = || 0x1234_5678;
         let mut interp = Interp::new(&mut self.cpu, &mut self.tlb, &map, &now);
         interp.left = 1000;
+        interp.stale = Stale::Nothing;
         let end = match run(&mut interp, &mut self.code) {
             Ok(()) => Ok(interp.next),
             Err(Stopped) => Err(format!("{:x?}", interp.stop)),
         };
-        let (attend, code_stale) = (interp.left <= 0, interp.code_stale);
+        let (attend, stale) = (interp.left <= 0, interp.stale);
+        drop(interp);
         let cpu = &self.cpu;
         let word = |offset: u64| {
             let page = map.lookup(RAM + offset).unwrap().0.get(&map).unwrap();
@@ -246,7 +248,7 @@ impl Side {
             exclusive: format!("{:x?}", cpu.exclusive),
             event: cpu.event,
             attend,
-            code_stale,
+            stale,
             ram: (0..RAM_SIZE).step_by(8).map(word).collect(),
         }
     }

@@ -10,14 +10,20 @@
 //!
 //! A block knows nothing of where it stands or who runs it: it is a function of its words. What
 //! can be stale is only the way to it. So everything that may change code or its translation
-//! (IC, TLBI, a new map, a new entry into the guest) starts a new *epoch*: the jump cache is
-//! forgotten, and each block is compared with memory again before its next use. That makes
-//! self-modifying code exact after the architected sequence, and code written by the hypervisor
-//! between two runs is seen as well.
+//! starts a new *epoch*, in which the jump cache is forgotten:
+//!
+//! ```text
+//!   TLBI where code is, SCTLR, TCR    each PC is translated again before its next use; where it
+//!                                     leads to the same place, the same block stands there
+//!   IC, a new map, a new entry        and each block is compared with memory as well
+//! ```
+//!
+//! That makes self-modifying code exact after the architected sequence, and code written by the
+//! hypervisor between two runs is seen as well.
 
 use super::{Interp, Stopped};
 use crate::a64::{Instruction, Row, Visitor, pattern};
-use crate::mmu::{self, Abort, Want};
+use crate::mmu::{self, Abort, Stale, Want};
 use anyvisor_arch::esr::{Esr, ExceptionClass, InstructionAbort};
 use anyvisor_arch::pstate;
 use anyvisor_vm::Page;
@@ -86,6 +92,7 @@ struct Jump {
     pc: u64,
     /// ASID, MMU on or off, right to execute.
     regime: u32,
+    /// See [`CodeCache::epoch`].
     epoch: u32,
     ipa: u64,
     block: Block,
@@ -96,8 +103,12 @@ pub struct CodeCache {
     ops: Vec<Op>,
     by_ipa: FxHashMap<u64, Block>,
     jumps: Box<[Jump; JUMPS]>,
+    /// The upper half counts changes of code, the lower one those of the way to it; never 0.
     epoch: u32,
 }
+
+/// The bits of an epoch that count changes of code.
+const WORDS: u32 = 0xffff_0000;
 
 impl Default for CodeCache {
     fn default() -> Self {
@@ -111,9 +122,14 @@ impl Default for CodeCache {
 }
 
 impl CodeCache {
-    /// Nothing that was found before is believed any more without a look.
-    pub fn new_epoch(&mut self) {
-        self.epoch = self.epoch.wrapping_add(1);
+    /// What is `stale` is not believed any more without a look. (When the lower count is full it
+    /// runs over into the upper one, which costs no more than a look too many.)
+    pub fn new_epoch(&mut self, stale: Stale) {
+        self.epoch = match stale {
+            Stale::Nothing => return,
+            Stale::Translations => self.epoch.wrapping_add(1),
+            Stale::Words => (self.epoch | !WORDS).wrapping_add(1),
+        };
         if self.epoch == 0 {
             self.jumps.fill(Jump::default());
             self.epoch = 1;
@@ -131,7 +147,7 @@ impl CodeCache {
         let block = if same && jump.epoch == self.epoch {
             jump.block
         } else {
-            let known = same.then_some((jump.ipa, jump.block));
+            let known = same.then_some(*jump);
             let (ipa, block) = self.find(interp, pc, known)?;
             self.jumps[slot] = Jump { pc, regime, epoch: self.epoch, ipa, block };
             block
@@ -147,7 +163,7 @@ impl CodeCache {
         &mut self,
         interp: &mut Interp<'_>,
         pc: u64,
-        known: Option<(u64, Block)>,
+        known: Option<Jump>,
     ) -> Result<(u64, Block), Stopped> {
         if pc & 3 != 0 {
             return Err(interp.raise_here(ExceptionClass::PcAlignment, Some(pc)));
@@ -156,7 +172,12 @@ impl CodeCache {
         if interp.cpu.pstate.any(pstate::IL) {
             return Err(interp.raise_here(ExceptionClass::IllegalState, None));
         }
-        let known = known.filter(|known| known.0 == ipa).map(|known| known.1);
+        interp.tlb.fetched(pc);
+        let known = known.filter(|known| known.ipa == ipa);
+        if let Some(jump) = known.filter(|known| (known.epoch ^ self.epoch) & WORDS == 0) {
+            return Ok((ipa, jump.block));
+        }
+        let known = known.map(|known| known.block);
         if let Some(block) = known.or_else(|| self.by_ipa.get(&ipa).copied()) {
             let ops = &self.ops[block.start as usize..][..block.len as usize];
             if page.words_equal(ipa as usize, ops.iter().map(|op| op.word)) {
@@ -171,7 +192,6 @@ impl CodeCache {
             self.ops.clear();
             self.by_ipa.clear();
             self.jumps.fill(Jump::default());
-            self.new_epoch();
         }
         let start = self.ops.len();
         let end = (ipa as usize | (PAGE_SIZE - 1)) + 1;
@@ -220,6 +240,10 @@ impl<'a> Interp<'a> {
                 let mut exception = self.cpu.here(class, Some(pc));
                 exception.syndrome = Esr::new(class, InstructionAbort::new(status).iss());
                 self.raise(exception)
+            }
+            Abort::Update { status, ipa } => {
+                let abort = Abort::Stage2 { status, ipa, on_walk: true };
+                self.instruction_abort(abort, pc)
             }
             Abort::Stage2 { status, ipa, on_walk } => {
                 let iss = InstructionAbort { on_walk, ..InstructionAbort::new(status) }.iss();

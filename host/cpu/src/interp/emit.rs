@@ -502,8 +502,10 @@ impl Emit for Interp<'_> {
 
     fn barrier(&mut self, barrier: Barrier) {
         match barrier {
-            Barrier::Dmb(_) | Barrier::Dsb(_) => {
+            Barrier::Dmb(_) => std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst),
+            Barrier::Dsb(_) => {
                 std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+                self.complete_broadcasts();
             }
             // The row ends its block; what follows is looked up anew.
             Barrier::Isb => {}

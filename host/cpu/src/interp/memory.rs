@@ -423,6 +423,10 @@ impl<'a> Interp<'a> {
                 let syndrome = Esr::new(ExceptionClass::DataAbortLower, iss | valid);
                 self.exit(syndrome.0, va, ipa)
             }
+            Abort::Update { status, ipa } => {
+                let iss = DataAbort { on_walk: true, ..DataAbort::new(status, true) }.iss();
+                self.exit(Esr::new(ExceptionClass::DataAbortLower, iss).0, va, ipa)
+            }
         }
     }
 

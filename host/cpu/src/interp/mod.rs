@@ -23,12 +23,14 @@ mod system;
 mod agreement;
 #[cfg(test)]
 mod tests;
+mod translate;
 mod vector;
 
 pub use block::CodeCache;
 
 use crate::exception::Exception;
-use crate::mmu::Tlb;
+use crate::mmu::domain::Member;
+use crate::mmu::{Stale, Tlb};
 use crate::state::Cpu;
 use crate::sysreg::Now;
 use anyvisor_arch::esr::ExceptionClass;
@@ -70,8 +72,8 @@ pub struct Interp<'a> {
     next: u64,
     /// Instructions left before [`Interp::attend`].
     left: i64,
-    /// Translations of code, or code itself, may have changed.
-    code_stale: bool,
+    /// What is no longer to be believed of decoded code.
+    stale: Stale,
     /// The last reason for a [`Stopped`].
     stop: Stop,
 }
@@ -97,10 +99,11 @@ pub fn run(
     let trace = log::log_enabled!(target: TRACE, log::Level::Trace);
     loop {
         let map = memory.enter();
-        code.new_epoch();
-        let mut interp = Interp::new(&mut *cpu, &mut *tlb, &map, now);
-        let leave =
-            if trace { interp.run::<true>(code, bell) } else { interp.run::<false>(code, bell) };
+        let leave = {
+            let mut interp = Interp::new(&mut *cpu, &mut *tlb, &map, now);
+            interp.come_in();
+            if trace { interp.run::<true>(code, bell) } else { interp.run::<false>(code, bell) }
+        };
         match leave {
             Leave::Exit(exit) => return exit,
             Leave::Map => drop(map),
@@ -110,8 +113,17 @@ pub fn run(
 
 impl<'a> Interp<'a> {
     fn new(cpu: &'a mut Cpu, tlb: &'a mut Tlb, map: &'a Stage2, now: Now<'a>) -> Self {
-        let stop = Stop::Exit(Exit::Canceled);
-        Self { cpu, tlb, map, now, next: 0, left: 0, code_stale: false, stop }
+        let (stop, stale) = (Stop::Exit(Exit::Canceled), Stale::Words);
+        Self { cpu, tlb, map, now, next: 0, left: 0, stale, stop }
+    }
+}
+
+/// However the run ends, nobody waits for this vCPU any more.
+impl Drop for Interp<'_> {
+    fn drop(&mut self) {
+        if let Some(member) = &self.tlb.member {
+            member.leave();
+        }
     }
 }
 
@@ -122,6 +134,10 @@ impl Interp<'_> {
                 && let Some(leave) = self.attend(bell)
             {
                 return leave;
+            }
+            if self.stale != Stale::Nothing {
+                code.new_epoch(std::mem::take(&mut self.stale));
+                self.tlb.forget_fetches();
             }
             let pc = self.cpu.pc;
             let done = match code.block(self, pc) {
@@ -144,10 +160,6 @@ impl Interp<'_> {
                     Stop::Exit(exit) => return Leave::Exit(exit),
                 },
             }
-            if self.code_stale {
-                self.code_stale = false;
-                code.new_epoch();
-            }
         }
     }
 
@@ -166,10 +178,21 @@ impl Interp<'_> {
         Ok(())
     }
 
+    /// Before the first guest instruction: from here on other vCPUs wait for this one, and it has
+    /// done what they asked for before.
+    fn come_in(&mut self) {
+        if self.tlb.member.as_ref().is_some_and(Member::enter) {
+            self.stale = self.stale.max(self.tlb.take_broadcasts());
+        }
+    }
+
     /// Looks up from the guest: what has happened outside, and what time is it?
     fn attend(&mut self, bell: &Attention) -> Option<Leave> {
         if bell.take(Attention::CANCEL) != 0 {
             return Some(Leave::Exit(Exit::Canceled));
+        }
+        if bell.pending() & Attention::BROADCAST != 0 {
+            self.stale = self.stale.max(self.tlb.take_broadcasts());
         }
         if bell.pending() & Attention::MAP != 0 {
             return Some(Leave::Map);

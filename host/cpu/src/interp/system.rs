@@ -3,6 +3,7 @@
 use super::{Interp, Stopped};
 use crate::emit::{Call, PstateField};
 use crate::exception::Exception;
+use crate::mmu::Stale;
 use crate::sysreg::{self, Refusal};
 use anyvisor_arch::esr::{Esr, ExceptionClass, Wait};
 use anyvisor_arch::sysreg::Encoding;
@@ -107,7 +108,7 @@ impl Interp<'_> {
         sysreg::write(self.cpu, encoding, rt, value, self.now).map_err(|r| self.refused(r))?;
         if std::mem::take(&mut self.cpu.tlb_stale) {
             self.tlb.flush_all();
-            self.code_stale = true;
+            self.stale = self.stale.max(Stale::Translations);
         }
         if self.cpu.vtimer.deadline().is_some() {
             self.attend_soon();

@@ -4,18 +4,25 @@
 //!   VA --tlb.rs--> host page                          the fast path
 //!    |
 //!    +--regime.rs: which table, how wide, on at all
+//!    +--tables.rs: the last-level table, if it is known
 //!    +--walk.rs:   VA -> IPA, attributes, rights      or a stage-1 fault, or a stage-2 one
 //!    +--here:      IPA -> host page and its rights    or a stage-2 fault: an exit
+//!
+//!   TLBI --invalidate.rs--> tlb.rs, and through domain.rs those of the other vCPUs
 //! ```
 //!
-//! Left out: stage-1 hardware update of AF and dirty state (TCR_EL1.{HA, HD} read as 0),
-//! hierarchical permission disables (HPD), 52-bit addresses, big-endian table walks. The ID
+//! Left out: 52-bit addresses, big-endian table walks, E0PD, the HWU bits of HPDS2. The ID
 //! registers say so.
 
+pub mod domain;
+pub mod invalidate;
 pub mod regime;
+pub mod tables;
 pub mod tlb;
 pub mod walk;
 
+pub use domain::Domain;
+pub use invalidate::{Invalidation, Stale};
 pub use regime::Regime;
 pub use tlb::Tlb;
 
@@ -61,6 +68,8 @@ pub enum Want {
     Fetch,
     /// Only to know where it is: cache maintenance at EL1 needs a translation, but no right.
     Locate,
+    /// The right to write, without writing: DC IVAC.
+    Discard,
 }
 
 /// Why an access cannot be done.
@@ -77,6 +86,14 @@ pub enum Abort {
         /// It was a descriptor of the stage-1 table (S1PTW).
         on_walk: bool,
     },
+    /// The hypervisor's as well: the access flag or the dirty state of the stage-1 descriptor at
+    /// this guest physical address cannot be written (S1PTW, and a write).
+    Update {
+        /// A permission fault.
+        status: FaultStatus,
+        /// The descriptor's guest physical address.
+        ipa: u64,
+    },
 }
 
 /// The level that stage-2 faults name. Our stage-2 map has no levels; hardware's most common
@@ -90,6 +107,10 @@ impl Abort {
 
     fn denied(ipa: u64, on_walk: bool) -> Self {
         Self::Stage2 { status: FaultStatus::Permission(STAGE2_LEVEL), ipa, on_walk }
+    }
+
+    fn descriptor_update(ipa: u64) -> Self {
+        Self::Update { status: FaultStatus::Permission(STAGE2_LEVEL), ipa }
     }
 }
 
@@ -112,9 +133,9 @@ fn stage2_rights(perms: Perms) -> u16 {
         | bits(Perms::EXEC, rights::EXEC)
 }
 
-/// Translates `va` for `want` with the right `need` (a bit of [`rights`]), checks everything and
-/// fills the TLB. `aligned` says whether the access is aligned to its size, which Device memory
-/// insists on.
+/// Translates `va` for `want` with the right `need` (a bit of [`rights`]), checks everything,
+/// lets the access leave its mark in the descriptor and fills the TLB. `aligned` says whether the
+/// access is aligned to its size, which Device memory insists on.
 ///
 /// # Errors
 /// The abort, in the manual's order: translation, access flag, alignment, permission; then
@@ -128,16 +149,22 @@ pub fn translate(
     need: u16,
     aligned: bool,
 ) -> Result<Place, Abort> {
-    let leaf = walk::walk(cpu, map, va)?;
-    // With the MMU off an instruction fetch is Normal memory whatever data accesses are.
-    let device = leaf.device && want != Want::Fetch;
-    if device && !aligned {
-        return Err(Abort::Stage1(FaultStatus::Alignment));
-    }
-    if want != Want::Locate && leaf.rights & need == 0 {
-        return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)));
-    }
-    let Some((page, perms)) = map.lookup(leaf.ipa) else {
+    let fetch = want == Want::Fetch;
+    let leaf = loop {
+        let mut leaf = walk::walk(cpu, &mut tlb.tables, map, va, fetch)?;
+        // With the MMU off an instruction fetch is Normal memory whatever data accesses are.
+        if leaf.device && !fetch && !aligned {
+            return Err(Abort::Stage1(FaultStatus::Alignment));
+        }
+        if want != Want::Locate && leaf.rights & need == 0 {
+            return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)));
+        }
+        let current = !leaf.unaccessed && !leaf.clean;
+        if current || walk::update(&mut leaf, &mut tlb.tables, map, want == Want::Write)? {
+            break leaf;
+        }
+    };
+    let Some((page, perms)) = map.lookup_near(&mut tlb.recent, leaf.ipa) else {
         return Err(Abort::unmapped(leaf.ipa, false));
     };
     let allowed = stage2_rights(perms);
@@ -145,7 +172,7 @@ pub fn translate(
         return Err(Abort::denied(leaf.ipa, false));
     }
     tlb.fill(Entry::new(&cpu.regime, va, &leaf, page, allowed));
-    Ok(Place { ipa: leaf.ipa, page, device })
+    Ok(Place { ipa: leaf.ipa, page, device: leaf.device && !fetch })
 }
 
 #[cfg(test)]

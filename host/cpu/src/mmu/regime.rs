@@ -2,6 +2,9 @@
 
 use super::rights::{R0, R1, R1_PAN, W0, W1, W1_PAN, X0, X1};
 use crate::state::{Cpu, Pstate};
+use crate::sysreg::id::pa_range;
+use anyvisor_arch::descriptor::Granule;
+use anyvisor_arch::id::PA_BITS;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_arch::{pstate, sctlr, tcr};
 
@@ -25,8 +28,84 @@ pub struct Regime {
     pub unaligned_ordered: bool,
     /// SCTLR_EL1.SA or SA0 for the current level: SP must be 16-byte aligned as a base.
     pub check_sp: bool,
-    /// TCR_EL1.TBI0 and TBI1: the top byte of an address is ignored.
+    /// TCR_EL1.TBI0 and TBI1: the top byte of a data address is ignored.
     pub tbi: [bool; 2],
+    /// TBI without TBID: the top byte of an instruction's address is ignored as well.
+    pub tbi_code: [bool; 2],
+    /// The halves of the address space: TTBR0's and TTBR1's.
+    pub halves: [Half; 2],
+    /// The output size: TCR_EL1.IPS, but never more than the machine has (`AArch64.PAMax`).
+    pub output_bits: u32,
+    /// TCR_EL1.HA: hardware sets the access flag.
+    pub sets_access: bool,
+    /// TCR_EL1.HD: hardware marks what is written as dirty.
+    pub sets_dirty: bool,
+}
+
+/// One half of the address space, as its TTBR and its part of TCR_EL1 say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Half {
+    /// TTBR, whole: a name for the tables that tells address spaces apart.
+    pub ttbr: u64,
+    /// The address of the first table.
+    pub table: u64,
+    /// The granule.
+    pub granule: Granule,
+    /// The region is 2^`va_bits` bytes.
+    pub va_bits: u32,
+    /// Where the walk starts.
+    pub start_level: u8,
+    /// TCR_EL1.EPDn: no walks.
+    pub disabled: bool,
+    /// TCR_EL1.HPDn: what tables say of rights is ignored.
+    pub ignores_limits: bool,
+}
+
+impl Default for Half {
+    /// The half of a TCR and a TTBR that are 0.
+    fn default() -> Self {
+        Self {
+            ttbr: 0,
+            table: 0,
+            granule: Granule::K4,
+            va_bits: 48,
+            start_level: 0,
+            disabled: false,
+            ignores_limits: false,
+        }
+    }
+}
+
+impl Half {
+    fn of(ttbr: u64, granule: Granule, size: u64, disabled: bool, ignores_limits: bool) -> Self {
+        // Out of range TnSZ: IMPLEMENTATION DEFINED; treated as the nearest limit.
+        let va_bits = 64 - size.clamp(tcr::TXSZ_MIN, tcr::txsz_max(granule)) as u32;
+        let align = granule.start_table_size(va_bits) - 1;
+        Self {
+            ttbr,
+            table: tcr::TTBR_BADDR.mask() & ttbr & !align,
+            granule,
+            va_bits,
+            start_level: granule.start_level(va_bits),
+            disabled,
+            ignores_limits,
+        }
+    }
+
+    /// Whether `va` lies in it: the bits from `top` down to the region are copies of bit 55.
+    pub fn contains(&self, va: u64, top: u32) -> bool {
+        let above = |value: u64| value << (64 - top) >> (64 - top) >> self.va_bits;
+        above(va) == above(if va >> 55 & 1 == 1 { u64::MAX } else { 0 })
+    }
+
+    /// The address of the entry for `va` in a `table` of `level`. The start level's table may be
+    /// shorter than a granule: no bit above the region counts.
+    #[inline(always)]
+    pub fn entry(&self, table: u64, va: u64, level: u8) -> u64 {
+        let inside = va & ((1 << self.va_bits) - 1);
+        let index = inside >> self.granule.level_shift(level);
+        table + 8 * (index & ((1 << self.granule.bits_per_level()) - 1))
+    }
 }
 
 /// The bit of [`Regime::context`] that says that the MMU is on.
@@ -45,14 +124,28 @@ impl Regime {
     pub fn of(cpu: &Cpu) -> Self {
         let control = cpu.get(SysReg::SCTLR_EL1);
         let tcr = cpu.get(SysReg::TCR_EL1);
-        let ttbr = if tcr & tcr::A1 != 0 { SysReg::TTBR1_EL1 } else { SysReg::TTBR0_EL1 };
+        let has = |bit| tcr & bit != 0;
+        let ttbr = [cpu.get(SysReg::TTBR0_EL1), cpu.get(SysReg::TTBR1_EL1)];
         let enabled = control & sctlr::M != 0;
+        let tbi = [has(tcr::TBI0), has(tcr::TBI1)];
+        let size = [tcr::T0SZ.get(tcr), tcr::T1SZ.get(tcr)];
+        let ips = tcr::IPS.get(tcr) as usize;
         let mut regime = Self {
             enabled,
-            context: asid(tcr, cpu.get(ttbr)) | if enabled { CONTEXT_ON } else { 0 },
+            context: asid(tcr, ttbr[usize::from(has(tcr::A1))])
+                | if enabled { CONTEXT_ON } else { 0 },
             check_alignment: control & sctlr::A != 0,
             unaligned_ordered: control & sctlr::N_AA != 0,
-            tbi: [tcr & tcr::TBI0 != 0, tcr & tcr::TBI1 != 0],
+            tbi,
+            tbi_code: [tbi[0] && !has(tcr::TBID0), tbi[1] && !has(tcr::TBID1)],
+            halves: [
+                Half::of(ttbr[0], tcr::granule0(tcr), size[0], has(tcr::EPD0), has(tcr::HPD0)),
+                Half::of(ttbr[1], tcr::granule1(tcr), size[1], has(tcr::EPD1), has(tcr::HPD1)),
+            ],
+            output_bits: PA_BITS[ips.min(PA_BITS.len() - 1)]
+                .min(PA_BITS[pa_range(cpu.ipa_bits) as usize]),
+            sets_access: has(tcr::HA),
+            sets_dirty: has(tcr::HA) && has(tcr::HD),
             ..Self::default()
         };
         regime.enter(cpu.pstate, control);
@@ -72,10 +165,23 @@ impl Regime {
         self.check_sp = control & sp_bit != 0;
     }
 
+    /// The half that `va` belongs to by its bit 55.
+    #[inline(always)]
+    pub fn half(&self, va: u64) -> &Half {
+        &self.halves[(va >> 55 & 1) as usize]
+    }
+
+    /// How many bits of `va` count, as an address of data or of an instruction.
+    #[inline(always)]
+    pub fn top(&self, va: u64, fetch: bool) -> u32 {
+        let ignored = if fetch { &self.tbi_code } else { &self.tbi };
+        if ignored[(va >> 55 & 1) as usize] { 56 } else { 64 }
+    }
+
     /// The address that a branch to `target` reaches: without its tag (`AArch64.BranchAddr`).
     #[inline(always)]
     pub fn branch_address(&self, target: u64) -> u64 {
         let half = (target >> 55 & 1) as usize;
-        if self.tbi[half] { ((target << 8) as i64 >> 8) as u64 } else { target }
+        if self.tbi_code[half] { ((target << 8) as i64 >> 8) as u64 } else { target }
     }
 }

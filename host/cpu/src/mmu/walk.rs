@@ -9,16 +9,26 @@
 //!                                         Table   -> next level, limits gathered
 //!                                         Leaf    -> access flag, rights, IPA
 //! ```
+//!
+//! A walk only reads. What hardware changes in a descriptor (FEAT_HAFDBS) it does once the access
+//! is known to be allowed, and only for an access that happens:
+//!
+//! ```text
+//!   TCR_EL1.HA       AF = 0: no fault, AF <- 1 by any access
+//!   HA and HD        DBM = 1: writable whatever AP[2] says; AP[2] <- 0 by the first write
+//! ```
+//!
+//! The Contiguous bit changes nothing: each page of a run is translated by its own descriptor.
 
+use super::regime::Regime;
 use super::rights::{R0, R1, R1_PAN, W0, W1, W1_PAN, X0, X1};
+use super::tables::Tables;
 use super::{Abort, rights};
 use crate::state::Cpu;
-use crate::sysreg::id::pa_range;
-use anyvisor_arch::descriptor::{self, Descriptor, Granule};
+use anyvisor_arch::descriptor::{self, Descriptor};
 use anyvisor_arch::esr::FaultStatus;
-use anyvisor_arch::id::PA_BITS;
 use anyvisor_arch::sysreg::SysReg;
-use anyvisor_arch::{mair, sctlr, tcr};
+use anyvisor_arch::{mair, sctlr};
 use anyvisor_vm::{Perms, Stage2};
 use std::sync::atomic::Ordering;
 
@@ -41,95 +51,83 @@ pub struct Leaf {
     pub level: u8,
     /// The block or page is 2^`span_bits` bytes.
     pub span_bits: u32,
+    /// The descriptor.
+    pub descriptor: u64,
+    /// Guest physical address of the descriptor.
+    pub at: u64,
+    /// Its access flag is clear, and hardware is to set it.
+    pub unaccessed: bool,
+    /// It is writable and not marked as dirty: hardware is to do so at the first write.
+    pub clean: bool,
 }
 
-/// One half of the address space.
-struct Half {
-    ttbr: u64,
-    granule: Granule,
-    va_bits: u32,
-    disabled: bool,
-}
-
-impl Half {
-    /// The half that `va` lies in. Nothing if the bits above the region are not copies of bit
-    /// 55: such an address belongs to neither.
-    fn of(cpu: &Cpu, va: u64) -> Option<Self> {
-        let control = cpu.get(SysReg::TCR_EL1);
-        let upper = va >> 55 & 1 == 1;
-        let (size, granule, disabled, ttbr) = if upper {
-            let disabled = control & tcr::EPD1 != 0;
-            (tcr::T1SZ.get(control), tcr::granule1(control), disabled, SysReg::TTBR1_EL1)
-        } else {
-            let disabled = control & tcr::EPD0 != 0;
-            (tcr::T0SZ.get(control), tcr::granule0(control), disabled, SysReg::TTBR0_EL1)
-        };
-        // Out of range TnSZ: IMPLEMENTATION DEFINED; treated as the nearest limit.
-        let va_bits = 64 - size.clamp(tcr::TXSZ_MIN, tcr::TXSZ_MAX) as u32;
-        let top = if cpu.regime.tbi[usize::from(upper)] { 56 } else { 64 };
-        let above = va << (64 - top) >> (64 - top) >> va_bits;
-        let expected = if upper { u64::MAX << (64 - top) >> (64 - top) >> va_bits } else { 0 };
-        (above == expected).then(|| Self { ttbr: cpu.get(ttbr), granule, va_bits, disabled })
-    }
-}
-
-/// The output size: TCR_EL1.IPS, but never more than the machine has (`AArch64.PAMax`).
-fn output_bits(cpu: &Cpu) -> u32 {
-    let ips = tcr::IPS.get(cpu.get(SysReg::TCR_EL1)) as usize;
-    PA_BITS[ips.min(PA_BITS.len() - 1)].min(PA_BITS[pa_range(cpu.ipa_bits) as usize])
-}
-
-/// Finds the leaf for `va`.
+/// Finds the leaf for `va`, for a fetch or for data.
 ///
 /// # Errors
 /// Translation, address size and access flag faults of stage 1; stage-2 faults on a descriptor.
-pub fn walk(cpu: &Cpu, map: &Stage2, va: u64) -> Result<Leaf, Abort> {
-    if !cpu.regime.enabled {
-        return flat(cpu, va);
+pub fn walk(
+    cpu: &Cpu,
+    tables: &mut Tables,
+    map: &Stage2,
+    va: u64,
+    fetch: bool,
+) -> Result<Leaf, Abort> {
+    let regime = &cpu.regime;
+    if !regime.enabled {
+        return flat(cpu, va, fetch);
     }
     let fault = |status| Err(Abort::Stage1(status));
-    let Some(half) = Half::of(cpu, va).filter(|h| !h.disabled) else {
+    let half = regime.half(va);
+    if half.disabled || !half.contains(va, regime.top(va, fetch)) {
         return fault(FaultStatus::Translation(0));
-    };
-    let granule = half.granule;
-    let out_bits = output_bits(cpu);
-    let too_big = |address: u64| address >> out_bits != 0;
-    let mut level = granule.start_level(half.va_bits);
-    let align = granule.start_table_size(half.va_bits) - 1;
-    let mut table = tcr::TTBR_BADDR.mask() & half.ttbr & !align;
-    if too_big(table) {
-        return fault(FaultStatus::AddressSize(0));
     }
-    let mut limits = 0;
+    let granule = half.granule;
+    let too_big = |address: u64| address >> regime.output_bits != 0;
+    let (mut level, mut table, mut limits) = match tables.find(half, va) {
+        Some(known) => (3, known.address, known.limits),
+        None if too_big(half.table) => return fault(FaultStatus::AddressSize(0)),
+        None => (half.start_level, half.table, 0),
+    };
     loop {
-        let at = table + 8 * granule.index(va, level, half.va_bits);
-        let entry = read_descriptor(map, at)?;
+        let at = half.entry(table, va, level);
+        let entry = read_descriptor(map, tables, at)?;
         match granule.decode(entry, level) {
             Descriptor::Invalid => return fault(FaultStatus::Translation(level)),
             Descriptor::Table(next) | Descriptor::Leaf(next) if too_big(next) => {
                 return fault(FaultStatus::AddressSize(level));
             }
             Descriptor::Table(next) => {
-                limits |= entry;
+                if !half.ignores_limits {
+                    limits |= entry;
+                }
                 table = next;
                 level += 1;
+                if level == 3 {
+                    tables.keep(half, va, table, limits);
+                }
             }
             Descriptor::Leaf(base) => {
-                if entry & descriptor::AF == 0 {
+                let unaccessed = entry & descriptor::AF == 0;
+                if unaccessed && !regime.sets_access {
                     return fault(FaultStatus::AccessFlag(level));
                 }
+                let dirty_bit = regime.sets_dirty && entry & descriptor::DBM != 0;
                 let span_bits = granule.level_shift(level);
                 let attribute =
                     mair::attribute(cpu.get(SysReg::MAIR_EL1), descriptor::ATTR_INDX.get(entry));
                 return Ok(Leaf {
                     ipa: base | va & ((1 << span_bits) - 1),
-                    rights: leaf_rights(entry, limits, cpu.get(SysReg::SCTLR_EL1)),
+                    rights: leaf_rights(entry, limits, dirty_bit, cpu.get(SysReg::SCTLR_EL1)),
                     attribute,
                     shareability: descriptor::SH.get(entry),
                     device: mair::is_device(attribute),
                     global: entry & descriptor::NG == 0,
                     level,
                     span_bits,
+                    descriptor: entry,
+                    at,
+                    unaccessed,
+                    clean: dirty_bit && entry & descriptor::AP_READ_ONLY != 0,
                 });
             }
         }
@@ -137,9 +135,9 @@ pub fn walk(cpu: &Cpu, map: &Stage2, va: u64) -> Result<Leaf, Abort> {
 }
 
 /// The MMU is off: VA is IPA, data is Device memory (`AArch64.S1DisabledOutput`).
-fn flat(cpu: &Cpu, va: u64) -> Result<Leaf, Abort> {
-    let half = (va >> 55 & 1) as usize;
-    let ipa = if cpu.regime.tbi[half] { va << 8 >> 8 } else { va };
+fn flat(cpu: &Cpu, va: u64, fetch: bool) -> Result<Leaf, Abort> {
+    let unused = 64 - cpu.regime.top(va, fetch);
+    let ipa = va << unused >> unused;
     if ipa >> cpu.ipa_bits != 0 {
         return Err(Abort::Stage1(FaultStatus::AddressSize(0)));
     }
@@ -153,11 +151,16 @@ fn flat(cpu: &Cpu, va: u64) -> Result<Leaf, Abort> {
         global: true,
         level: 0,
         span_bits: 12,
+        descriptor: 0,
+        at: 0,
+        unaccessed: false,
+        clean: false,
     })
 }
 
-fn read_descriptor(map: &Stage2, at: u64) -> Result<u64, Abort> {
-    let (page, perms) = map.lookup(at).ok_or(Abort::unmapped(at, true))?;
+#[inline(always)]
+fn read_descriptor(map: &Stage2, tables: &mut Tables, at: u64) -> Result<u64, Abort> {
+    let (page, perms) = map.lookup_near(&mut tables.recent, at).ok_or(Abort::unmapped(at, true))?;
     if !perms.contains(Perms::READ) {
         return Err(Abort::denied(at, true));
     }
@@ -165,12 +168,47 @@ fn read_descriptor(map: &Stage2, at: u64) -> Result<u64, Abort> {
     Ok(page.load_u64(at as usize, Ordering::Acquire))
 }
 
+/// Brings the descriptor of `leaf` up to date for an access: the access flag, and for a write
+/// the dirty state (the end of `AArch64.S1Translate`; `AArch64.MemSwapTableDesc`). False: it is
+/// another descriptor by now, and the walk is to be done again.
+///
+/// # Errors
+/// Stage 2 lets nobody write the descriptor.
+#[cold]
+pub fn update(
+    leaf: &mut Leaf,
+    tables: &mut Tables,
+    map: &Stage2,
+    write: bool,
+) -> Result<bool, Abort> {
+    let dirties = leaf.clean && write;
+    if !leaf.unaccessed && !dirties {
+        return Ok(true);
+    }
+    let cleared = if dirties { descriptor::AP_READ_ONLY } else { 0 };
+    let new = (leaf.descriptor | descriptor::AF) & !cleared;
+    let at = leaf.at;
+    let unmapped = Abort::unmapped(at, true);
+    let (page, perms) = map.lookup_near(&mut tables.recent, at).ok_or(unmapped)?;
+    if !perms.contains(Perms::WRITE) {
+        return Err(Abort::descriptor_update(at));
+    }
+    let page = page.get(map).ok_or(unmapped)?;
+    if !page.swap_u64(at as usize, leaf.descriptor, new) {
+        return Ok(false);
+    }
+    leaf.descriptor = new;
+    leaf.unaccessed = false;
+    leaf.clean &= !dirties;
+    Ok(true)
+}
+
 /// Rights of a leaf: AP, UXN, PXN; the limits of the tables above it; SCTLR_EL1.WXN.
-/// (`AArch64.S1DirectBasePermissions`.)
-fn leaf_rights(leaf: u64, tables: u64, control: u64) -> u16 {
+/// (`AArch64.S1DirectBasePermissions`.) With a `dirty_bit` AP\[2\] is not a right but a state.
+fn leaf_rights(leaf: u64, tables: u64, dirty_bit: bool, control: u64) -> u16 {
     let el0 = leaf & descriptor::AP_EL0 != 0 && tables & descriptor::AP_TABLE_NO_EL0 == 0;
-    let read_only =
-        leaf & descriptor::AP_READ_ONLY != 0 || tables & descriptor::AP_TABLE_READ_ONLY != 0;
+    let read_only = leaf & descriptor::AP_READ_ONLY != 0 && !dirty_bit
+        || tables & descriptor::AP_TABLE_READ_ONLY != 0;
     let uxn = leaf & descriptor::UXN != 0 || tables & descriptor::UXN_TABLE != 0;
     let pxn = leaf & descriptor::PXN != 0 || tables & descriptor::PXN_TABLE != 0;
     let mut r = R1;
@@ -199,4 +237,19 @@ fn leaf_rights(leaf: u64, tables: u64, control: u64) -> u16 {
         }
     }
     r
+}
+
+/// The rights of `leaf` that a TLB may keep for an access by `va`: not to write what is clean,
+/// so that the first write walks again; and not to execute by a tag that only data addresses may
+/// have (TCR_EL1.TBIDn).
+pub fn rights_to_keep(regime: &Regime, va: u64, leaf: &Leaf) -> u16 {
+    let mut kept = leaf.rights;
+    if leaf.clean {
+        kept &= !rights::WRITE;
+    }
+    let half = (va >> 55 & 1) as usize;
+    if regime.tbi[half] && !regime.tbi_code[half] && (va as i64) << 8 >> 8 != va as i64 {
+        kept &= !rights::EXEC;
+    }
+    kept
 }

@@ -6,7 +6,13 @@
 //! The interpreter calls it; a recorder writes down its name and keeps the pointer. So every
 //! client computes with the same code, and the only state that a function can touch is [`Fp`].
 
+pub mod aes;
 mod lanes;
+pub mod sha1;
+pub mod sha256;
+pub mod sha3;
+pub mod sha512;
+pub mod structure;
 
 pub use lanes::{get, lanes, map, map2, map3, narrow, put, sext, widen};
 
