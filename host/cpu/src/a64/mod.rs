@@ -4,6 +4,7 @@
 //! ```text
 //! /// The manual's name for it.
 //! Name "bit picture, 32 characters" { field = letter, ... }
+//!     nonzero letter,                               (optional: with 0 it is another row's)
 //!     unless |i| when the word is reserved,          (optional)
 //!     needs Feature,                                (optional: UNDEFINED in a model without it)
 //!     [ends]                                        (optional: ends a block of instructions)
@@ -87,7 +88,7 @@ pub trait Visitor {
 /// Turns rows into structs, and the group's table and dispatch.
 macro_rules! rows {
     ($($(#[doc = $doc:literal])* $name:ident $picture:literal { $($field:ident = $letter:ident),* $(,)? }
-        $(unless |$u:ident| $reserved:expr,)? $(needs $feature:ident,)? $([$ends:ident])?
+        $(nonzero $nonzero:ident,)? $(unless |$u:ident| $reserved:expr,)? $(needs $feature:ident,)? $([$ends:ident])?
         text |$t:ident, $pc:ident| $text:block
         execute |$i:ident, $e:ident| $body:block)*) => {
         $(
@@ -101,7 +102,8 @@ macro_rules! rows {
                 const PICTURE: &'static str = $picture;
                 const FIELDS: &'static [(&'static str, &'static str)] =
                     &[$((stringify!($field), stringify!($letter))),*];
-                const PATTERN: $crate::a64::Pattern = $crate::a64::Pattern::new($picture);
+                const PATTERN: $crate::a64::Pattern = $crate::a64::Pattern::new($picture)
+                    $(.with_nonzero($crate::a64::Field::new($picture, stringify!($nonzero))))?;
                 const ENDS: bool = rows!(@ends $($ends)?);
                 const FEATURE: Option<$crate::model::Feature> = rows!(@needs $($feature)?);
                 const SELECT: u32 = {
@@ -182,7 +184,7 @@ impl Instruction for Unallocated {
     const NOTE: &'static str = "No row has these bits.";
     const PICTURE: &'static str = "--------------------------------";
     const FIELDS: &'static [(&'static str, &'static str)] = &[];
-    const PATTERN: Pattern = Pattern { mask: 0, value: 0 };
+    const PATTERN: Pattern = Pattern { mask: 0, value: 0, nonzero: 0 };
     const ENDS: bool = true;
     const FEATURE: Option<Feature> = None;
     const SELECT: u32 = 0;
@@ -236,7 +238,7 @@ macro_rules! groups {
 use fp::{arithmetic, compare, convert};
 use simd::{
     by_element, copy, crypto, extension, fp_by_element, fp_three_same, fp_two_register, permute,
-    shift, three_different, three_same, two_register,
+    scalar, shift, three_different, three_same, two_register,
 };
 groups!(
     data_immediate,
@@ -257,6 +259,7 @@ groups!(
     three_different,
     two_register,
     shift,
+    scalar,
     by_element,
     fp_three_same,
     fp_two_register,

@@ -24,6 +24,12 @@ pub const fn sext(lane: u64, size: u32) -> i64 {
     ((lane << unused) as i64) >> unused
 }
 
+/// `value` without what lies above the shape's lanes.
+#[inline(always)]
+pub const fn keep(shape: Shape, value: u128) -> u128 {
+    value & (u128::MAX >> (128 - shape.lanes * shape.bits()))
+}
+
 /// The lanes of `value`, lowest first.
 #[inline(always)]
 pub fn lanes(value: u128, shape: Shape) -> impl Iterator<Item = u64> {
@@ -36,6 +42,12 @@ fn build(size: u32, lanes: u32, mut f: impl FnMut(u32) -> u64) -> u128 {
     let bits = 8 << size;
     let mask = u128::from(u64::MAX >> (64 - bits));
     (0..lanes).fold(0, |value, i| value | (u128::from(f(i)) & mask) << (i * bits))
+}
+
+/// Lane `i` is `f(i)`.
+#[inline(always)]
+pub fn each(shape: Shape, f: impl FnMut(u32) -> u64) -> u128 {
+    build(shape.size, shape.lanes, f)
 }
 
 /// Each lane of one register.

@@ -9,6 +9,7 @@ pub mod fp_three_same;
 pub mod fp_two_register;
 mod operand;
 pub mod permute;
+pub mod scalar;
 pub mod shift;
 pub mod three_different;
 pub mod three_same;
