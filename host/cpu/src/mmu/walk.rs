@@ -194,7 +194,7 @@ pub fn update(
         return Err(Abort::descriptor_update(at));
     }
     let page = page.get(map).ok_or(unmapped)?;
-    if !page.swap_u64(at as usize, leaf.descriptor, new) {
+    if page.exchange_u64(at as usize, leaf.descriptor, new).is_err() {
         return Ok(false);
     }
     leaf.descriptor = new;
