@@ -18,7 +18,7 @@
 
 use super::*;
 use crate::a64::Row;
-use crate::ir::{Listing, Machine, evaluate, record};
+use crate::ir::{Block, Listing, Machine, evaluate, record};
 use crate::model::Model;
 use crate::state::Pstate;
 use anyvisor_arch::descriptor::{AF, AP_EL0, Granule, SH_INNER, VALID};
@@ -128,8 +128,7 @@ struct Outcome {
 impl Outcome {
     /// Everything, each with its name.
     fn lines(&self) -> Vec<String> {
-        let Self { end, x, sp, pc, pstate, v, sys, exclusive, event, attend, stale, ram } =
-            self;
+        let Self { end, x, sp, pc, pstate, v, sys, exclusive, event, attend, stale, ram } = self;
         let mut lines = vec![
             format!("end {end:x?}"),
             format!("pc {pc:#x}, PSTATE {:#x}, SP_EL0 {:#x}, SP_EL1 {:#x}", pstate.0, sp[0], sp[1]),
@@ -313,10 +312,15 @@ fn interpreter_and_evaluator_agree_on_random_blocks() {
             let ops = code.block(interp, pc)?;
             interp.run_block::<false>(pc, ops)
         });
-        // The block is as long as the interpreter's: what is behind the words is zero, and ends it.
-        let block = record(words.iter().copied().chain([0]));
         let pc = evaluated.cpu.pc;
-        let actual = evaluated.run(|interp, _| evaluate(&block, pc, interp));
+        let mut block = Block::default();
+        let actual = evaluated.run(|interp, code| {
+            // The same fetch, so that the TLBs hold the same; and the same words.
+            let ops = code.block(interp, pc)?;
+            block = record(ops.iter().map(|op| op.word));
+            assert_eq!(block.words.len(), ops.len(), "both end a block at the same row");
+            evaluate(&block, pc, interp)
+        });
 
         if actual != expected {
             panic!(
