@@ -276,6 +276,10 @@ fn word(random: &mut Random, rows: &[Row]) -> u32 {
         if encoding != Encoding(0) && random.below(8) != 0 {
             free = free & 0x1f | u32::from(encoding.0) << 5;
         }
+        if row.name().starts_with("LoadLiteral") && random.below(4) != 0 {
+            // In front of the end of RAM.
+            free = free & !(0x7_ffff << 5) | (random.below((RAM_SIZE - CODE) / 4) as u32) << 5;
+        }
         word = pattern.value | free & !pattern.mask;
         if Row::of(word) == row {
             break;
