@@ -12,6 +12,8 @@
 //!     execute |i, e| { the meaning, in the words of `Emit` }
 //! ```
 //!
+//! The comment, the picture and the fields' names are what `anyvisor explain` shows ([`About`]).
+//!
 //! From a group of rows the macro [`rows`] makes a struct of fields for each row (an
 //! [`Instruction`]) and the group's table. The tables are joined here. Two rows whose pictures
 //! overlap do not compile, so the order of rows means nothing.

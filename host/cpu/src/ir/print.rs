@@ -107,8 +107,13 @@ impl Argument for V {
 
 impl Argument for (V, V) {
     fn show(&self, name: &str, line: &mut Line) {
+        let first = line.operands.len();
         self.0.show(name, line);
         self.1.show(name, line);
+        // Of two pairs each says which it is.
+        if matches!(name, "expected" | "new") {
+            line.operands[first].insert_str(0, &format!("{name} "));
+        }
     }
 }
 
