@@ -32,6 +32,7 @@ mod branch;
 mod data_immediate;
 mod data_register;
 mod fp;
+pub mod index;
 mod loads_stores;
 mod loads_stores_simd;
 pub(crate) mod operand;
@@ -162,7 +163,8 @@ macro_rules! rows {
 
         /// Shows row `index` of this group to `visitor`.
         pub(crate) fn visit<V: $crate::a64::Visitor>(index: usize, visitor: V) -> V::Out {
-            #[allow(non_camel_case_types, clippy::upper_case_acronyms, dead_code)]
+            #[allow(non_camel_case_types, dead_code)]
+            #[allow(clippy::upper_case_acronyms, clippy::enum_variant_names)]
             enum Index { $($name),* }
             match index {
                 $(i if i == Index::$name as usize => visitor.row::<$name>(),)*

@@ -67,6 +67,13 @@ impl Rounding {
         }
     }
 
+    /// The modes as the immediate of a [`crate::vector::Shape`]: those of [`Self::of_mode`], and 4
+    /// for ties away from zero.
+    #[inline(always)]
+    pub const fn of_immediate(imm: u32) -> Self {
+        if imm == 4 { Self::TieAway } else { Self::of_mode(imm) }
+    }
+
     /// Whether a magnitude with a `rest` below its last bit goes up to the next one. `half` is
     /// how the rest compares with half of the last bit.
     #[inline(always)]

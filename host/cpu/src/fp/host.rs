@@ -177,7 +177,8 @@ fn root<T: Host>(fp: &Fp, a: T) -> Option<u64> {
 
 #[inline(always)]
 fn fused<T: Host>(fp: &Fp, c: T, a: T, b: T) -> Option<u64> {
-    if !fp.raised(Exception::Inexact) || !(a.is_operand() && b.is_operand() && c.is_operand()) {
+    let fits = a.is_operand() && b.is_operand() && c.is_operand();
+    if !(fits && fp.raised(Exception::Inexact)) {
         return None;
     }
     let result = a.mul_add(b, c);

@@ -80,7 +80,7 @@ impl Real {
         Self {
             negative: a.negative != b.negative,
             exponent: a.exponent - b.exponent,
-            mantissa: a.mantissa / b.mantissa | rest as u128,
+            mantissa: (a.mantissa / b.mantissa) | rest as u128,
         }
     }
 

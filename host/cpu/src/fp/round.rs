@@ -37,7 +37,7 @@ impl Split {
         let odd = self.integer & 1 == 1;
         let up = rounding.goes_up(negative, odd, self.rest, self.half);
         let sticky = rounding == Rounding::Odd && self.rest;
-        self.integer + up as u128 | sticky as u128
+        (self.integer + up as u128) | sticky as u128
     }
 }
 

@@ -75,7 +75,7 @@ fn unpack_base(fp: &mut Fp, f: Format, a: u64, flush: bool, alternative: bool) -
             _ if fraction & f.quiet() != 0 => (Kind::QuietNan, 0, 0),
             _ => (Kind::SignalingNan, 0, 0),
         },
-        _ => (Kind::Finite, fraction | f.fraction() + 1, lowest + biased as i32 - 1),
+        _ => (Kind::Finite, fraction | (f.fraction() + 1), lowest + biased as i32 - 1),
     };
     Unpacked { kind, negative, mantissa, exponent }
 }

@@ -8,16 +8,17 @@
 
 pub mod aes;
 pub mod arithmetic;
+pub mod bfloat16;
 pub mod bitwise;
 pub mod compare;
-pub mod estimate;
-pub mod bfloat16;
 pub mod complex;
 pub mod dot;
-pub mod element;
-pub mod fp_compare;
-pub mod fp_lanes;
-pub mod fp_unary;
+pub mod estimate;
+pub mod float;
+pub mod float_compare;
+pub mod float_convert;
+pub mod float_estimate;
+pub mod float_vector;
 mod lanes;
 pub mod pairwise;
 pub mod permute;
@@ -27,8 +28,8 @@ pub mod sha1;
 pub mod sha256;
 pub mod sha3;
 pub mod sha512;
-pub mod structure;
 pub mod shift;
+pub mod structure;
 pub mod width;
 
 pub use lanes::{each, get, keep, lanes, map, map2, map3, narrow, put, sext, widen};

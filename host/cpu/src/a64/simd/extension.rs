@@ -14,7 +14,7 @@
 use super::operand::{no_vector, same, vector};
 use crate::a64::rows;
 use crate::emit::Emit;
-use crate::vector::{Function, Shape, bfloat16, complex, dot, element, function};
+use crate::vector::{Function, Shape, bfloat16, complex, dot, function, permute};
 
 const B: u32 = 0;
 const H: u32 = 1;
@@ -46,7 +46,7 @@ fn add_to_by_element<E: Emit>(
 ) -> Result<(), E::Stop> {
     e.fp_enabled()?;
     let m = e.v(m);
-    let m = e.vector(function!(element::broadcast), Shape::vector(size, q).with(index), &[m]);
+    let m = e.vector(function!(permute::dup), Shape::vector(size, q).with(index), &[m]);
     let operands = [e.v(d), e.v(n), m];
     let result = e.vector(function, Shape::vector(S, q), &operands);
     e.set_v(d, result);
@@ -153,7 +153,7 @@ rows! {
             let index = if i.lane == H { i.high << 1 | i.low } else { i.high };
             let m = e.v(i.rm);
             let pair = Shape::vector(i.lane + 1, i.q).with(index);
-            let m = e.vector(function!(element::broadcast), pair, &[m]);
+            let m = e.vector(function!(permute::dup), pair, &[m]);
             let operands = [e.v(i.rn), m, e.v(i.rd)];
             let shape = Shape::vector(i.lane, i.q).with(i.rot);
             let result = e.vector(function!(complex::fcmla), shape, &operands);

@@ -9,19 +9,19 @@
 //!   double   H (L is 0),        M:Rm
 //! ```
 
-use super::operand::{element as element_text, no_vector, scalar, vector};
+use super::operand::{element, no_vector, scalar, vector};
 use crate::a64::rows;
 use crate::emit::Emit;
-use crate::vector::{Function, Shape, element, fp_lanes, function};
+use crate::vector::{Function, Shape, float, float_vector, function, permute};
 
 const H: u32 = 1;
 const S: u32 = 2;
 const D: u32 = 3;
 
-const MULTIPLY_ADD: [Function; 2] = [function!(fp_lanes::fmla), function!(fp_lanes::fmls)];
-const MULTIPLY: [Function; 2] = [function!(fp_lanes::fmul), function!(fp_lanes::fmulx)];
-const LONG: [Function; 2] = [function!(fp_lanes::fmlal), function!(fp_lanes::fmlsl)];
-const LONG_2: [Function; 2] = [function!(fp_lanes::fmlal2), function!(fp_lanes::fmlsl2)];
+const MULTIPLY_ADD: [Function; 2] = [function!(float_vector::fmla), function!(float_vector::fmls)];
+const MULTIPLY: [Function; 2] = [function!(float::fmul), function!(float_vector::fmulx)];
+const LONG: [Function; 2] = [function!(float_vector::fmlal), function!(float_vector::fmlsl)];
+const LONG_2: [Function; 2] = [function!(float_vector::fmlal2), function!(float_vector::fmlsl2)];
 
 /// One element of a register: of `1 << size` bytes.
 #[derive(Clone, Copy)]
@@ -44,7 +44,7 @@ impl Element {
 
     /// `v1.s[2]`.
     fn text(self) -> String {
-        element_text(self.size, self.register, self.index)
+        element(self.size, self.register, self.index)
     }
 
     /// All lanes of a register.
@@ -52,7 +52,7 @@ impl Element {
     fn read<E: Emit>(self, e: &mut E) -> E::Q {
         let register = e.v(self.register);
         let shape = Shape::vector(self.size, 1).with(self.index);
-        e.vector(function!(element::broadcast), shape, &[register])
+        e.vector(function!(permute::dup), shape, &[register])
     }
 }
 

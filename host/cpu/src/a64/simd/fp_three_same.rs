@@ -13,10 +13,11 @@
 use super::operand::{no_vector, same, same_scalar, vector};
 use crate::a64::rows;
 use crate::emit::{Call, Emit};
-use crate::vector::fp_compare::{facge, facgt, fcmeq, fcmge, fcmgt};
-use crate::vector::fp_lanes::{
-    fabd, fadd, faddp, fdiv, fmax, fmaxnm, fmaxnmp, fmaxp, fmin, fminnm, fminnmp, fminp, fmla,
-    fmlal, fmlal2, fmls, fmlsl, fmlsl2, fmul, fmulx, frecps, frsqrts, fsub,
+use crate::vector::float::{fadd, fdiv, fmax, fmaxnm, fmin, fminnm, fmul, fsub};
+use crate::vector::float_compare::{facge, facgt, fcmeq, fcmge, fcmgt};
+use crate::vector::float_vector::{
+    fabd, faddp, fmaxnmp, fmaxp, fminnmp, fminp, fmla, fmlal, fmlal2, fmls, fmlsl, fmlsl2, fmulx,
+    frecps, frsqrts,
 };
 use crate::vector::{Function, Shape, function};
 

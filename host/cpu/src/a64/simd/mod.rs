@@ -7,7 +7,7 @@ pub mod extension;
 pub mod fp_by_element;
 pub mod fp_three_same;
 pub mod fp_two_register;
-mod operand;
+pub mod operand;
 pub mod permute;
 pub mod scalar;
 pub mod shift;

@@ -1,7 +1,8 @@
-//! Floating-point arithmetic lane by lane, lowest first; FPSR accumulates over the lanes. Scalars
-//! are vectors of one lane.
+//! Floating-point arithmetic that only vectors have: pairs, reductions, steps of estimates, products
+//! that add to the destination. The rest is [`super::float`]'s.
 //!
-//! The functions bear the mnemonics as their names. Operands are Vn, then Vm, then the addend Vd.
+//! Lanes are computed lowest first; FPSR accumulates over them. The functions bear the mnemonics as
+//! their names. Operands are Vn, then Vm, then the addend Vd.
 
 use super::{Fp, Shape, get, map, map2, map3};
 use crate::fp::{self, Format};
@@ -69,24 +70,8 @@ fn reduce(size: u32, v: u128, first: u32, lanes: u32, f: &mut impl FnMut(u64, u6
 }
 
 two! {
-    /// FADD.
-    fadd = fp::add;
-    /// FSUB.
-    fsub = fp::sub;
-    /// FMUL.
-    fmul = fp::mul;
     /// FMULX.
     fmulx = fp::mulx;
-    /// FDIV.
-    fdiv = fp::div;
-    /// FMAX.
-    fmax = fp::max;
-    /// FMIN.
-    fmin = fp::min;
-    /// FMAXNM.
-    fmaxnm = fp::max_num;
-    /// FMINNM.
-    fminnm = fp::min_num;
     /// FABD.
     fabd = |fp: &mut Fp, f, a, b| fp::abs(f, fp::sub(fp, f, a, b));
     /// FRECPS.
@@ -196,7 +181,7 @@ mod tests {
         let (n, m) = (singles([1.0, 1.0, 0.0, 1.0]), singles([1.0, 0.0, 0.0, 1.0]));
         let status = |shape| {
             let mut fp = Fp::default();
-            fdiv(&mut fp, shape, &[n, m]);
+            crate::vector::float::fdiv(&mut fp, shape, &[n, m]);
             fp.status
         };
         assert_eq!(status(Shape::scalar(2)), 0);
