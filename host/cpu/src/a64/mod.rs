@@ -241,8 +241,8 @@ macro_rules! groups {
 }
 use fp::{arithmetic, compare, convert};
 use simd::{
-    by_element, copy, crypto, extension, fp_by_element, fp_three_same, fp_two_register, permute,
-    scalar, shift, three_different, three_same, two_register,
+    by_element, copy, crypto, extension, fp_by_element, fp_fixed, fp_reduce, fp_three_same,
+    fp_two_register, fp_width, permute, scalar, shift, three_different, three_same, two_register,
 };
 groups!(
     data_immediate,
@@ -267,6 +267,9 @@ groups!(
     by_element,
     fp_three_same,
     fp_two_register,
+    fp_width,
+    fp_fixed,
+    fp_reduce,
     fp_by_element,
     extension,
     crypto
