@@ -5,22 +5,7 @@ use super::control::{Exception, Rounding};
 use super::format::Format;
 use super::nan::{invalid, process_nan};
 use super::unpack::{Kind, unpack};
-use crate::vector::Fp;
-
-/// `RecipEstimate`: from 256..511, which is 0.5 to 1.0, to 256..511, which is 1.0 to 2.0.
-fn recip_estimate_table(a: u32) -> u32 {
-    let a = a * 2 + 1;
-    let b = (1 << 19) / a;
-    b.div_ceil(2)
-}
-
-/// `RecipSqrtEstimate`: from 128..511, which is 0.25 to 1.0, to 256..511, which is 1.0 to 2.0.
-fn recip_sqrt_estimate_table(a: u32) -> u32 {
-    let a = if a < 256 { a * 2 + 1 } else { (a >> 1 << 1 | 1) * 2 };
-    // The largest b with a * b * b < 2^28.
-    let b = ((1u32 << 28) - 1).div_euclid(a).isqrt();
-    b.div_ceil(2)
-}
+use crate::vector::{Fp, estimate as table};
 
 /// An operand's fraction, moved up to the 52 bits of double precision.
 #[inline(always)]
@@ -65,7 +50,7 @@ pub fn recip_estimate(fp: &mut Fp, f: Format, a: u64) -> u64 {
         fraction &= (1 << 52) - 1;
     }
     let scaled = 1 << 8 | (fraction >> 44) as u32;
-    let estimate = u64::from(recip_estimate_table(scaled));
+    let estimate = u64::from(table::recip_estimate(scaled));
     // 29, 253, 2045 less the exponent.
     let result_exponent = -2 * f.min_exponent() + 1 - exponent;
     let mut fraction = (estimate & 0xff) << 44;
@@ -102,7 +87,7 @@ pub fn rsqrt_estimate(fp: &mut Fp, f: Format, a: u64) -> u64 {
         0 => 1 << 8 | (fraction >> 44) as u32,
         _ => 1 << 7 | (fraction >> 45) as u32,
     };
-    let estimate = u64::from(recip_sqrt_estimate_table(scaled));
+    let estimate = u64::from(table::recip_sqrt_estimate(scaled));
     // 44, 380, 3068 less the exponent, halved.
     let result_exponent = (-3 * f.min_exponent() + 2 - exponent) / 2;
     let fraction = (estimate & 0xff) << 44 >> (52 - f.fraction_bits());

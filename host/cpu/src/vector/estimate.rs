@@ -12,11 +12,9 @@ pub const fn recip_estimate(a: u32) -> u32 {
 
 /// The manual's `RecipSqrtEstimate`: of 128 to 511 (0.25 to 1), 256 to 511.
 pub const fn recip_sqrt_estimate(a: u32) -> u32 {
-    let a = if a < 256 { a * 2 + 1 } else { (a >> 1 << 1) + 1 << 1 };
-    let mut b = 512;
-    while a * (b + 1) * (b + 1) < 1 << 28 {
-        b += 1;
-    }
+    let a = if a < 256 { a * 2 + 1 } else { (((a >> 1) << 1) + 1) * 2 };
+    // The largest b with a * b * b < 2^28, to which the pseudocode counts up from 512.
+    let b = (((1 << 28) - 1) / a).isqrt();
     b.div_ceil(2)
 }
 

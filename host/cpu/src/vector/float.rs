@@ -1,8 +1,36 @@
 //! Floating-point arithmetic lane by lane: the shape's size is the format's, and a scalar is a
 //! vector of one lane. What a lane computes is in [`crate::fp`].
 
-use super::{Fp, Shape, get, map, map2, map3};
+use super::{Fp, Shape, get};
 use crate::fp::{self, Format, Rounding};
+
+/// Each lane. A scalar is taken as it is: what stands above it is ignored by [`crate::fp`], and 0
+/// in its results.
+#[inline(always)]
+fn map(shape: Shape, a: u128, mut f: impl FnMut(u64) -> u64) -> u128 {
+    match shape.lanes {
+        1 => f(a as u64).into(),
+        _ => super::map(shape, a, f),
+    }
+}
+
+/// Lane by lane of two registers.
+#[inline(always)]
+fn map2(shape: Shape, a: u128, b: u128, mut f: impl FnMut(u64, u64) -> u64) -> u128 {
+    match shape.lanes {
+        1 => f(a as u64, b as u64).into(),
+        _ => super::map2(shape, a, b, f),
+    }
+}
+
+/// Lane by lane of three registers.
+#[inline(always)]
+fn map3(shape: Shape, [a, b, c]: [u128; 3], mut f: impl FnMut(u64, u64, u64) -> u64) -> u128 {
+    match shape.lanes {
+        1 => f(a as u64, b as u64, c as u64).into(),
+        _ => super::map3(shape, a, b, c, f),
+    }
+}
 
 /// A function of one operand.
 macro_rules! unary {
@@ -32,7 +60,7 @@ macro_rules! fused {
         $(#[$doc])*
         pub fn $name(fp: &mut Fp, shape: Shape, operands: &[u128]) -> u128 {
             let $f = Format::of_size(shape.size);
-            map3(shape, operands[0], operands[1], operands[2], |$n, $m, $a| {
+            map3(shape, [operands[0], operands[1], operands[2]], |$n, $m, $a| {
                 fp::mul_add(fp, $f, $addend, $factor, $m)
             })
         }
@@ -70,7 +98,7 @@ unary! {
 
 /// The same.
 pub fn fmov(_: &mut Fp, shape: Shape, operands: &[u128]) -> u128 {
-    map(shape, operands[0], |a| a)
+    super::map(shape, operands[0], |a| a)
 }
 
 /// The absolute value.

@@ -94,11 +94,11 @@ fn expand_imm(cmode: u32, op: u32, imm8: u32) -> u64 {
     }
 }
 
-/// The manual's `VFPExpandImm`: sign, `exponent` copies of the inverse of bit 6 behind that
-/// inverse's inverse, six bits, `zeros`.
+/// The manual's `VFPExpandImm`: the sign, bit 6 inverted, `copies` of bit 6, the other six bits,
+/// `zeros`.
 const fn float(imm8: u32, copies: u32, zeros: u32) -> u64 {
     let (sign, bit6) = ((imm8 >> 7) as u64, (imm8 >> 6 & 1) as u64);
-    let exponent = (bit6 ^ 1) << copies | bit6 * ((1 << copies) - 1);
+    let exponent = ((bit6 ^ 1) << copies) | (bit6 * ((1 << copies) - 1));
     ((sign << (copies + 1) | exponent) << 6 | (imm8 & 0x3f) as u64) << zeros
 }
 
