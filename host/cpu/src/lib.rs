@@ -6,6 +6,7 @@
 //! * [`fp`] and [`vector`]: what FP and SIMD instructions compute;
 //! * [`ir`]: the instructions' meanings recorded, printed and evaluated;
 //! * [`interp`]: the loop, and the interpreter as a client of the vocabulary;
+//! * [`pauth`]: pointer authentication codes;
 //! * [`mmu`]: address translation; [`exception`]: exception entry and return;
 //! * [`software`]: all of it behind the traits of `anyvisor_vm`.
 //!
@@ -22,6 +23,7 @@ pub mod interp;
 pub mod ir;
 pub mod mmu;
 pub mod model;
+pub mod pauth;
 pub mod software;
 pub mod state;
 pub mod sysreg;

@@ -164,7 +164,7 @@ impl Vcpu for SoftwareVcpu {
     fn run(&mut self) -> Result<Exit, HvError> {
         check_cpsr(self.cpu.pstate)?;
         // Bits that PSTATE does not have: readable back by the API until the guest runs.
-        self.cpu.pstate.0 &= pstate::SPSR_FIELDS;
+        self.cpu.pstate.0 &= self.cpu.spsr_fields();
         if std::mem::take(&mut self.cpu.tlb_stale) {
             self.tlb.flush_all();
         }

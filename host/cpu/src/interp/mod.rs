@@ -16,8 +16,10 @@
 mod atomic;
 mod block;
 mod emit;
+mod landing;
 mod maintenance;
 mod memory;
+mod pauth;
 mod system;
 #[cfg(test)]
 mod agreement;
@@ -70,6 +72,8 @@ pub struct Interp<'a> {
     now: Now<'a>,
     /// Where control goes after this block.
     next: u64,
+    /// This block stands in a guarded page (FEAT_BTI).
+    guarded: bool,
     /// Instructions left before [`Interp::attend`].
     left: i64,
     /// What is no longer to be believed of decoded code.
@@ -114,7 +118,7 @@ pub fn run(
 impl<'a> Interp<'a> {
     fn new(cpu: &'a mut Cpu, tlb: &'a mut Tlb, map: &'a Stage2, now: Now<'a>) -> Self {
         let (stop, stale) = (Stop::Exit(Exit::Canceled), Stale::Words);
-        Self { cpu, tlb, map, now, next: 0, left: 0, stale, stop }
+        Self { cpu, tlb, map, now, next: 0, guarded: false, left: 0, stale, stop }
     }
 }
 

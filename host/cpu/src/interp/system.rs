@@ -1,12 +1,12 @@
 //! Instructions that talk to the system: exceptions, waits, system registers.
 
 use super::{Interp, Stopped};
-use crate::emit::{Call, PstateField};
+use crate::emit::{Call, Pointer, PstateField};
 use crate::exception::Exception;
 use crate::mmu::Stale;
 use crate::sysreg::{self, Refusal};
 use anyvisor_arch::esr::{Esr, ExceptionClass, Wait};
-use anyvisor_arch::sysreg::Encoding;
+use anyvisor_arch::sysreg::{Encoding, SysReg};
 
 impl Interp<'_> {
     /// A call: an exception, a wait or an exception return.
@@ -31,7 +31,12 @@ impl Interp<'_> {
                 Err(self.exit(Esr::immediate(ExceptionClass::Smc, imm as u16).0, 0, 0))
             }
             Call::Eret | Call::EretAuthenticated(_) => {
-                self.cpu.exception_return();
+                let mut target = self.cpu.get(SysReg::ELR_EL1);
+                if let Call::EretAuthenticated(key) = call {
+                    let sp = self.cpu.sp[self.cpu.pstate.sp_index()];
+                    target = self.authenticate_pointer(Pointer::Authenticate(key), target, sp);
+                }
+                self.cpu.exception_return(target);
                 self.next = self.cpu.pc;
                 self.masks_changed();
                 Ok(())

@@ -26,8 +26,10 @@ pub mod traps;
 #[cfg(test)]
 mod tests;
 
+use crate::model::Feature;
 use crate::state::Cpu;
 use anyvisor_arch::esr::{Esr, SystemAccess};
+use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::{Api, Effect, Encoding, Kind, SysReg, Unlisted};
 
 /// The host counter in ticks of CNTFRQ_EL0: what CNTPCT_EL0 shows.
@@ -147,26 +149,39 @@ fn value(cpu: &Cpu, register: SysReg, now: Now) -> u64 {
     }
 }
 
+/// The bits of a register that only one model has: FEAT_BTI's.
+fn of_model(cpu: &Cpu, register: SysReg) -> u64 {
+    if !cpu.processor.model.has(Feature::Bti) {
+        return 0;
+    }
+    match register {
+        SysReg::SCTLR_EL1 => sctlr::BT0 | sctlr::BT1,
+        SysReg::SPSR_EL1 => anyvisor_arch::pstate::BTYPE,
+        _ => 0,
+    }
+}
+
 /// What a write does.
 fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
     let row = register.row();
+    let kept = row.masked(value) | value & of_model(cpu, register);
     let effect = match row.kind {
         Kind::Storage | Kind::Gated(_) | Kind::HypervisorTrap => {
-            return cpu.set(register, row.masked(value));
+            return cpu.set(register, kept);
         }
         Kind::Constant => return,
         Kind::Behaviour(effect) => effect,
     };
     match effect {
         Effect::Translation => {
-            cpu.set(register, row.masked(value));
+            cpu.set(register, kept);
             // A TLB holds what SCTLR, TCR and MAIR made of a descriptor; what a table base names
             // is told apart by the ASID, and otherwise the guest's to invalidate.
             cpu.tlb_stale |= !matches!(register, SysReg::TTBR0_EL1 | SysReg::TTBR1_EL1);
             cpu.regime_changed();
         }
         // CPACR_EL1 and the debug registers are looked at when an instruction asks.
-        Effect::FpAccess | Effect::Debug => cpu.set(register, row.masked(value)),
+        Effect::FpAccess | Effect::Debug => cpu.set(register, kept),
         Effect::Pstate(view) => pstate::write(cpu, view, value),
         // Both directions of the claim tags share one store.
         Effect::ClaimSet => {
