@@ -13,6 +13,8 @@
 //! Time is read where the guest can see it, and at most once in a few thousand instructions for
 //! the timer's sake.
 
+#[cfg(test)]
+mod agreement;
 mod atomic;
 mod block;
 mod emit;
@@ -21,8 +23,6 @@ mod maintenance;
 mod memory;
 mod pauth;
 mod system;
-#[cfg(test)]
-mod agreement;
 #[cfg(test)]
 mod tests;
 mod translate;
