@@ -8,11 +8,19 @@ use anyvisor_cpu::a64::{Pattern, Row};
 use std::sync::LazyLock;
 
 /// Rows that the oracle has no answer for.
-pub const ROWS: [(&str, &str); 1] =
-    [("Svc", "it is a system call: what comes back is the kernel's")];
+pub const ROWS: [(&str, &str); 7] = [
+    ("Svc", "it is a system call: what comes back is the kernel's"),
+    ("PointerCode", KEYS),
+    ("PointerGeneric", KEYS),
+    ("PointerStrip", "user mode has other address sizes"),
+    ("LoadAuthenticated", KEYS),
+    ("BranchAuthenticated", KEYS),
+    ("RetAuthenticated", KEYS),
+];
+const KEYS: &str = "the keys of user mode are random, and nobody can read them";
 
 /// Rows of which every word is UNDEFINED, or trapped, at EL0.
-pub const NEVER_AT_EL0: [&str; 4] = ["Eret", "Hvc", "Smc", "MsrImm"];
+pub const NEVER_AT_EL0: [&str; 5] = ["Eret", "EretAuthenticated", "Hvc", "Smc", "MsrImm"];
 
 /// op1:CRn:CRm:op2 of DC CVAC, CVAU, CVAP, CVADP, CIVAC and IC IVAU.
 pub const CACHE_OPERATIONS: [u32; 6] = [0x1bd1, 0x1bd9, 0x1be1, 0x1be9, 0x1bf1, 0x1ba9];
@@ -38,7 +46,9 @@ const FOREIGN: [(&str, &str); 11] = [
 /// What computes with the keys of pointer authentication: user mode has random ones, which a
 /// program can neither read nor write. With known keys they are compared at EL1.
 #[rustfmt::skip]
-const WITH_KEYS: [(&str, &str); 8] = [
+const WITH_KEYS: [(&str, &str); 10] = [
+    ("110110101100000101000-----------", "XPACI, XPACD: the oracle has other address sizes"),
+    ("11010101000000110010000011111111", "XPACLRI"),
     ("110110101100000100--------------", "PACIA to AUTDB, PACIZA to AUTDZB"),
     ("10011010110-----001100----------", "PACGA"),
     ("110101010000001100100001-0011111", "HINT: PACIA1716, AUTIA1716"),
