@@ -44,6 +44,8 @@ pub const EN_DA: u64 = 1 << 27;
 pub const EN_IB: u64 = 1 << 30;
 /// Pointer authentication with key IA.
 pub const EN_IA: u64 = 1 << 31;
+/// Implicit error synchronization at exception entry and return (FEAT_IESB).
+pub const IESB: u64 = 1 << 21;
 /// Exception entry is context synchronizing; RES1 without FEAT_ExS.
 pub const EIS: u64 = 1 << 22;
 /// Exception entry to EL1 leaves PSTATE.PAN alone (0: sets it).
@@ -88,7 +90,8 @@ pub const WRITABLE: u64 = M
     | EN_IB
     | EN_DA
     | EN_DB
-    | DSSBS;
+    | DSSBS
+    | IESB;
 /// After reset: M, A, C, I and the permissions for EL0 off. SPAN resets to an UNKNOWN value:
 /// 1, what software that does not know PAN expects.
 pub const RESET: u64 = RES1 | SPAN;
