@@ -20,6 +20,8 @@ mod debugging;
 mod emit;
 mod landing;
 mod maintenance;
+#[cfg(test)]
+mod mapped;
 mod memory;
 mod pauth;
 #[cfg(test)]
