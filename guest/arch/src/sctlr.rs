@@ -72,6 +72,7 @@ pub const DSSBS: u64 = 1 << 44;
 pub const RES1: u64 = LSMAOE | N_TLSMD | EIS | TSCXT | EOS | SED | ITD;
 /// Bits that a write changes.
 pub const WRITABLE: u64 = M
+    | IESB
     | A
     | C
     | SA
@@ -90,8 +91,7 @@ pub const WRITABLE: u64 = M
     | EN_IB
     | EN_DA
     | EN_DB
-    | DSSBS
-    | IESB;
+    | DSSBS;
 /// After reset: M, A, C, I and the permissions for EL0 off. SPAN resets to an UNKNOWN value:
 /// 1, what software that does not know PAN expects.
 pub const RESET: u64 = RES1 | SPAN;

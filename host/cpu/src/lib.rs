@@ -22,6 +22,7 @@ pub mod emit;
 pub mod exception;
 pub mod fp;
 pub mod interp;
+pub mod ir;
 pub mod mmu;
 pub mod model;
 pub mod pauth;

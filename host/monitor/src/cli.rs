@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::processors::MOST;
 use crate::report::Format;
 use crate::size;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -82,6 +83,9 @@ pub struct Boot {
     /// RAM of the machine
     #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = size::parse)]
     pub memory: u64,
+    /// How many vCPUs the machine has; all but the first wait for PSCI to switch them on
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST)))]
+    pub vcpus: u8,
     /// The processor that the guest sees
     #[command(flatten)]
     pub processor: Processor,

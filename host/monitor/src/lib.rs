@@ -37,6 +37,7 @@ pub mod lines;
 pub mod logging;
 pub mod machine;
 pub mod mmio_decode;
+pub mod processors;
 pub mod program;
 pub mod ram;
 pub mod record;
@@ -44,6 +45,7 @@ pub mod report;
 pub mod run;
 #[allow(unsafe_code)]
 pub mod seam;
+mod secondary;
 pub mod select;
 pub mod size;
 pub mod suite;

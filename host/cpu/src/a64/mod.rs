@@ -4,6 +4,7 @@
 //! ```text
 //! /// The manual's name for it.
 //! Name "bit picture, 32 characters" { field = letter, ... }
+//!     nonzero letter,                               (optional: with 0 it is another row's)
 //!     unless |i| when the word is reserved,          (optional)
 //!     needs Feature,                                (optional: UNDEFINED in a model without it)
 //!     [ends]                                        (optional: ends a block of instructions)
@@ -31,12 +32,12 @@ mod fp;
 pub mod index;
 mod loads_stores;
 mod loads_stores_simd;
-mod operand;
+pub(crate) mod operand;
 pub mod pattern;
 mod pauth;
 mod simd;
 mod structures;
-mod system;
+pub(crate) mod system;
 
 pub use pattern::{Field, Pattern};
 
@@ -80,7 +81,7 @@ pub trait Visitor {
 /// Turns rows into structs, and the group's table and dispatch.
 macro_rules! rows {
     ($($(#[$doc:meta])* $name:ident $picture:literal { $($field:ident = $letter:ident),* $(,)? }
-        $(unless |$u:ident| $reserved:expr,)? $(needs $feature:ident,)? $([$ends:ident])?
+        $(nonzero $nonzero:ident,)? $(unless |$u:ident| $reserved:expr,)? $(needs $feature:ident,)? $([$ends:ident])?
         text |$t:ident, $pc:ident| $text:block
         execute |$i:ident, $e:ident| $body:block)*) => {
         $(
@@ -90,7 +91,8 @@ macro_rules! rows {
 
             impl $crate::a64::Instruction for $name {
                 const NAME: &'static str = stringify!($name);
-                const PATTERN: $crate::a64::Pattern = $crate::a64::Pattern::new($picture);
+                const PATTERN: $crate::a64::Pattern = $crate::a64::Pattern::new($picture)
+                    $(.with_nonzero($crate::a64::Field::new($picture, stringify!($nonzero))))?;
                 const ENDS: bool = rows!(@ends $($ends)?);
                 const FEATURE: Option<$crate::model::Feature> = rows!(@needs $($feature)?);
                 const SELECT: u32 = {
@@ -147,7 +149,8 @@ macro_rules! rows {
 
         /// Shows row `index` of this group to `visitor`.
         pub(crate) fn visit<V: $crate::a64::Visitor>(index: usize, visitor: V) -> V::Out {
-            #[allow(non_camel_case_types, clippy::upper_case_acronyms, dead_code)]
+            #[allow(non_camel_case_types, dead_code)]
+            #[allow(clippy::upper_case_acronyms, clippy::enum_variant_names)]
             enum Index { $($name),* }
             match index {
                 $(i if i == Index::$name as usize => visitor.row::<$name>(),)*
@@ -168,7 +171,7 @@ pub struct Unallocated(u32);
 
 impl Instruction for Unallocated {
     const NAME: &'static str = "Unallocated";
-    const PATTERN: Pattern = Pattern { mask: 0, value: 0 };
+    const PATTERN: Pattern = Pattern { mask: 0, value: 0, nonzero: 0 };
     const ENDS: bool = true;
     const FEATURE: Option<Feature> = None;
     const SELECT: u32 = 0;
@@ -221,8 +224,8 @@ macro_rules! groups {
 }
 use fp::{arithmetic, compare, convert};
 use simd::{
-    by_element, copy, crypto, extension, fp_by_element, fp_three_same, fp_two_register, permute,
-    shift, three_different, three_same, two_register,
+    by_element, copy, crypto, extension, fp_by_element, fp_fixed, fp_reduce, fp_three_same,
+    fp_two_register, fp_width, permute, scalar, shift, three_different, three_same, two_register,
 };
 groups!(
     data_immediate,
@@ -243,9 +246,13 @@ groups!(
     three_different,
     two_register,
     shift,
+    scalar,
     by_element,
     fp_three_same,
     fp_two_register,
+    fp_width,
+    fp_fixed,
+    fp_reduce,
     fp_by_element,
     extension,
     crypto

@@ -6,7 +6,7 @@ use crate::emit::{Barrier, Call, Emit, Pointer, PstateField, Size};
 use anyvisor_arch::sysreg::{Encoding, SysReg};
 
 /// The name of a system register, or its generic spelling.
-fn register(encoding: Encoding) -> String {
+pub(crate) fn register(encoding: Encoding) -> String {
     match SysReg::from_encoding(encoding) {
         Some(reg) => reg.name().to_lowercase(),
         None => encoding.to_string().to_lowercase(),
