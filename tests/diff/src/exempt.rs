@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 const ROWS: [(&str, &str); 1] = [("Svc", "it is a system call: what comes back is the kernel's")];
 
 /// Rows of which every word is UNDEFINED, or trapped, at EL0.
-pub const NEVER_AT_EL0: [&str; 4] = ["Eret", "Hvc", "Smc", "MsrImm"];
+pub const NEVER_AT_EL0: [&str; 5] = ["Eret", "EretAuthenticated", "Hvc", "Smc", "MsrImm"];
 
 /// op1:CRn:CRm:op2 of DC CVAC, CVAU, CVAP, CVADP, CIVAC and IC IVAU.
 pub const CACHE_OPERATIONS: [u32; 6] = [0x1bd1, 0x1bd9, 0x1be1, 0x1be9, 0x1bf1, 0x1ba9];
@@ -38,7 +38,9 @@ const FOREIGN: [(&str, &str); 11] = [
 /// What computes with the keys of pointer authentication: user mode has random ones, which a
 /// program can neither read nor write. With known keys they are compared at EL1.
 #[rustfmt::skip]
-const WITH_KEYS: [(&str, &str); 8] = [
+const WITH_KEYS: [(&str, &str); 10] = [
+    ("110110101100000101000-----------", "other address sizes: XPACI, XPACD"),
+    ("11010101000000110010000011111111", "other address sizes: XPACLRI"),
     ("110110101100000100--------------", "the keys are random: PACIA to AUTDB, PACIZA to AUTDZB"),
     ("10011010110-----001100----------", "the keys are random: PACGA"),
     ("110101010000001100100001-0011111", "the keys are random: PACIA1716, AUTIA1716"),

@@ -24,6 +24,8 @@ mod domain_tests;
 mod emit;
 mod landing;
 mod maintenance;
+#[cfg(test)]
+mod mapped;
 mod memory;
 mod pauth;
 #[cfg(test)]
