@@ -278,7 +278,8 @@ mod tests {
     /// Some words of a pattern.
     fn words(pattern: Pattern) -> impl Iterator<Item = u32> {
         let scattered = (0..4096u32).map(|i| i.wrapping_mul(0x9e37_79b9));
-        scattered.map(move |word| word & !pattern.mask | pattern.value)
+        let word = move |word: u32| word & !pattern.mask | pattern.value;
+        scattered.map(word).filter(move |word| pattern.matches(*word))
     }
 
     fn is_reserved(pattern: Pattern) -> bool {
@@ -293,7 +294,11 @@ mod tests {
         let inside = |class: Pattern| class.mask & !pattern.mask == 0;
         inside(class) || near.any(inside) || {
             let bit = 1 << (class.mask & !pattern.mask).trailing_zeros();
-            let with = |value| Pattern { mask: pattern.mask | bit, value: pattern.value | value };
+            let with = |value| Pattern {
+                mask: pattern.mask | bit,
+                value: pattern.value | value,
+                ..pattern
+            };
             is_covered(with(0)) && is_covered(with(bit))
         }
     }
