@@ -278,7 +278,8 @@ mod tests {
     /// Some words of a pattern.
     fn words(pattern: Pattern) -> impl Iterator<Item = u32> {
         let scattered = (0..4096u32).map(|i| i.wrapping_mul(0x9e37_79b9));
-        scattered.map(move |word| word & !pattern.mask | pattern.value)
+        let word = move |word: u32| word & !pattern.mask | pattern.value;
+        scattered.map(word).filter(move |word| pattern.matches(*word))
     }
 
     fn is_reserved(pattern: Pattern) -> bool {

@@ -129,4 +129,38 @@ impl Format {
     pub const fn one_point_five(self, negative: bool) -> u64 {
         self.pack(negative, (1 << (self.exponent_bits() - 1)) - 1, self.quiet())
     }
+
+    /// `VFPExpandImm`: eight bits for a sign, an exponent of -3 to 4 and four bits of fraction.
+    ///
+    /// ```text
+    ///   imm8     a b        cd efgh
+    ///   result   a Bbbbbbbbbcd efgh000...     B: not b; as many b as fit
+    /// ```
+    pub const fn expand_immediate(self, imm8: u32) -> u64 {
+        let (negative, b) = (imm8 >> 7 & 1 == 1, imm8 >> 6 & 1);
+        let least = match b {
+            0 => 1 << (self.exponent_bits() - 1),
+            _ => ((1 << (self.exponent_bits() - 3)) - 1) << 2,
+        };
+        let fraction = (imm8 & 15) as u64;
+        self.pack(negative, least | (imm8 >> 4 & 3) as u64, fraction << (self.fraction_bits() - 4))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn immediates_are_expanded() {
+        let double = |imm8| f64::from_bits(Format::Double.expand_immediate(imm8));
+        assert_eq!((double(0x70), double(0xf0)), (1.0, -1.0));
+        assert_eq!((double(0x00), double(0x40), double(0x3f)), (2.0, 0.125, 31.0));
+        for imm8 in 0..256 {
+            let single = f32::from_bits(Format::Single.expand_immediate(imm8) as u32);
+            assert_eq!(f64::from(single), double(imm8));
+        }
+        assert_eq!(Format::Half.expand_immediate(0x70), 0x3c00);
+        assert_eq!(Format::Half.expand_immediate(0xff), 0xbfc0);
+    }
 }

@@ -1,41 +1,11 @@
 //! Floating-point compare, conditional compare, conditional select, immediate.
 
 use super::operand::{RESERVED, size};
-use crate::a64::operand::CONDITIONS;
+use crate::a64::operand::{CONDITIONS, float_immediate};
 use crate::a64::rows;
 use crate::a64::simd::operand::{same_scalar, scalar};
+use crate::fp::Format;
 use crate::vector::{Shape, float, function};
-
-/// `VFPExpandImm`: a sign, an exponent of -3 to 4 and four bits of fraction, in the format of
-/// `1 << size` bytes.
-///
-/// ```text
-///   imm8   a b cd efgh
-///   double a B bbbbbbbbcd efgh 0...0      B: not b
-/// ```
-const fn expand_immediate(size: u32, imm8: u64) -> u64 {
-    let (exponent_bits, fraction_bits) = match size {
-        1 => (5, 10),
-        2 => (8, 23),
-        _ => (11, 52),
-    };
-    let (sign, b) = (imm8 >> 7, imm8 >> 6 & 1);
-    let repeated = ((1 << (exponent_bits - 3)) - 1) * b;
-    let exponent = (b ^ 1) << (exponent_bits - 1) | repeated << 2 | imm8 >> 4 & 3;
-    (sign << exponent_bits | exponent) << fraction_bits | (imm8 & 15) << (fraction_bits - 4)
-}
-
-/// The number in scientific notation with 18 decimals, as assembly text has it.
-pub fn immediate(imm8: u32) -> String {
-    let value = f64::from_bits(expand_immediate(3, imm8.into()));
-    let text = format!("{value:.18e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, exponent) = match exponent.strip_prefix('-') {
-        Some(exponent) => ('-', exponent),
-        None => ('+', exponent),
-    };
-    format!("#{digits}e{sign}{exponent:0>2}")
-}
 
 rows! {
     /// FCMP, FCMPE. With zero, Rm is (0)(0)(0)(0)(0) and ignored.
@@ -109,10 +79,10 @@ rows! {
     /// FMOV (scalar, immediate).
     FpMoveImm "00011110ff1iiiiiiii10000000ddddd" { ftype = f, imm8 = i, rd = d }
         unless |i| i.ftype == RESERVED,
-        text |i, pc| { format!("fmov\t{}, {}", scalar(size(i.ftype), i.rd), immediate(i.imm8)) }
+        text |i, pc| { format!("fmov\t{}, {}", scalar(size(i.ftype), i.rd), float_immediate(i.imm8)) }
         execute |i, e| {
             e.fp_enabled()?;
-            let value = e.q_imm(expand_immediate(size(i.ftype), i.imm8.into()).into());
+            let value = e.q_imm(Format::of_size(size(i.ftype)).expand_immediate(i.imm8).into());
             e.set_v(i.rd, value);
             Ok(())
         }

@@ -1,9 +1,10 @@
 //! Advanced SIMD copy; modified immediate.
 
 use super::operand::{element, scalar, vector};
-use crate::a64::operand::reg;
+use crate::a64::operand::{float_immediate, reg};
 use crate::a64::rows;
 use crate::emit::{Emit, Size};
+use crate::fp::Format;
 use crate::vector::{Shape, bitwise, function, permute};
 
 /// imm5: the lowest 1 says the size, what is above it the index.
@@ -89,24 +90,9 @@ fn expand_imm(cmode: u32, op: u32, imm8: u32) -> u64 {
         0b1110 if op == 0 => replicate(imm, 8),
         // Each bit of the immediate is a byte.
         0b1110 => (0..8).map(|bit| (imm >> bit & 1) * (0xff << (8 * bit))).sum(),
-        _ if op == 0 => replicate(float(imm8, 5, 19), 32),
-        _ => float(imm8, 8, 48),
+        _ if op == 0 => replicate(Format::Single.expand_immediate(imm8), 32),
+        _ => Format::Double.expand_immediate(imm8),
     }
-}
-
-/// The manual's `VFPExpandImm`: the sign, bit 6 inverted, `copies` of bit 6, the other six bits,
-/// `zeros`.
-const fn float(imm8: u32, copies: u32, zeros: u32) -> u64 {
-    let (sign, bit6) = ((imm8 >> 7) as u64, (imm8 >> 6 & 1) as u64);
-    let exponent = ((bit6 ^ 1) << copies) | (bit6 * ((1 << copies) - 1));
-    ((sign << (copies + 1) | exponent) << 6 | (imm8 & 0x3f) as u64) << zeros
-}
-
-/// An immediate of FMOV as the disassembler prints it: the decimal number, with its exponent.
-fn float_text(imm8: u32) -> String {
-    let text = format!("{:.18e}", f64::from_bits(float(imm8, 8, 48)));
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    format!("#{digits}e{:+03}", exponent.parse().unwrap_or(0))
 }
 
 /// A mask for as many lanes as `q` says.
@@ -252,7 +238,7 @@ rows! {
                 0b1100 | 0b1101 => (2, format!("#{imm8:#x}, msl #{}", 8 << (i.cmode & 1))),
                 0b1110 if i.negate == 0 => (0, format!("#{imm8:#x}")),
                 0b1110 => (3, format!("#{:#x}", expand_imm(i.cmode, 1, imm8))),
-                _ => (2 + i.negate, float_text(imm8)),
+                _ => (2 + i.negate, float_immediate(imm8)),
             };
             let to = match (i.cmode, i.negate, i.q) {
                 (0b1110, 1, 0) => scalar(3, i.rd),
@@ -284,11 +270,11 @@ rows! {
     /// FMOV (vector, immediate) of halves (FEAT_FP16).
     FmovHalf "0q00111100000aaa111111bbbbbddddd" { q = q, abc = a, defgh = b, rd = d }
         text |i, pc| {
-            format!("fmov\t{}, {}", vector(1, i.q, i.rd), float_text(i.abc << 5 | i.defgh))
+            format!("fmov\t{}, {}", vector(1, i.q, i.rd), float_immediate(i.abc << 5 | i.defgh))
         }
         execute |i, e| {
             e.fp_enabled()?;
-            let imm = replicate(float(i.abc << 5 | i.defgh, 2, 6), 16);
+            let imm = replicate(Format::Half.expand_immediate(i.abc << 5 | i.defgh), 16);
             let imm = e.q_imm(whole(i.q, imm));
             e.set_v(i.rd, imm);
             Ok(())
@@ -307,7 +293,6 @@ mod tests {
         assert_eq!(expand_imm(0b1110, 1, 0b1000_0101), 0xff00_0000_00ff_00ff);
         assert_eq!(expand_imm(0b1111, 0, 0x70), replicate(1f32.to_bits().into(), 32));
         assert_eq!(expand_imm(0b1111, 1, 0xf0), (-1f64).to_bits());
-        assert_eq!(float(0x70, 2, 6), 0x3c00);
-        assert_eq!(float_text(0x70), "#1.000000000000000000e+00");
+        assert_eq!(float_immediate(0x70), "#1.000000000000000000e+00");
     }
 }
