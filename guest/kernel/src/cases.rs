@@ -2,14 +2,19 @@
 
 mod abort;
 mod alignment;
+mod at;
+mod debug;
 mod exception;
+mod fp;
 mod hypercall;
 mod illegal;
 mod memory;
 mod mmio;
 mod mmu;
 mod permission;
+mod pmu;
 mod registers;
+mod smp;
 mod stage2;
 mod timer;
 mod timer_irq;
