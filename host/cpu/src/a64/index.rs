@@ -293,7 +293,11 @@ mod tests {
         let inside = |class: Pattern| class.mask & !pattern.mask == 0;
         inside(class) || near.any(inside) || {
             let bit = 1 << (class.mask & !pattern.mask).trailing_zeros();
-            let with = |value| Pattern { mask: pattern.mask | bit, value: pattern.value | value };
+            let with = |value| Pattern {
+                mask: pattern.mask | bit,
+                value: pattern.value | value,
+                ..pattern
+            };
             is_covered(with(0)) && is_covered(with(bit))
         }
     }
