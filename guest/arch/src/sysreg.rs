@@ -23,7 +23,9 @@ mod row;
 mod table;
 
 pub use encoding::{Encoding, Unlisted};
-pub use row::{Api, Clock, Effect, Feature, Kind, Lowest, Row, Rule, TimerRegister, View};
+pub use row::{
+    Api, Clock, Effect, Feature, Kind, Lowest, MonitorRegister, Row, Rule, TimerRegister, View,
+};
 pub use table::SysReg;
 
 /// Turns the table into the enum and the rows.
@@ -38,7 +40,7 @@ macro_rules! registers {
         /// [`SysReg::COUNT`].
         #[allow(non_camel_case_types)]
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        #[repr(u8)]
+        #[repr(u16)]
         pub enum SysReg {
             $(#[doc = stringify!($name)] $name,)*
         }

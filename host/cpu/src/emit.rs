@@ -111,6 +111,8 @@ pub enum Barrier {
     Dsb(u32),
     /// Instruction synchronization.
     Isb,
+    /// Error synchronization.
+    Esb,
 }
 
 /// What MSR (immediate) writes.

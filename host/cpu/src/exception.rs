@@ -10,6 +10,7 @@
 //!   PC <- VBAR_EL1 + vector offset
 //! ```
 
+use crate::debug;
 use crate::state::{Cpu, Pstate};
 use anyvisor_arch::esr::{Esr, ExceptionClass};
 use anyvisor_arch::pstate::{self, Mode, Spsr, Vector};
@@ -27,6 +28,9 @@ pub struct Exception {
     pub return_address: u64,
 }
 
+/// DISR_EL1.A: an error was deferred; the bits below are its ISS, where ESR_EL1 has them.
+const DISR_A: u64 = 1 << 31;
+
 impl Cpu {
     /// Takes a synchronous exception to EL1.
     pub fn take_exception(&mut self, exception: Exception) {
@@ -40,6 +44,24 @@ impl Cpu {
     /// Takes an IRQ or FIQ to EL1, before the instruction at PC.
     pub fn take_interrupt(&mut self, vector: Vector) {
         self.enter_vector(vector, self.pc);
+    }
+
+    /// Takes the SError interrupt that waits, before the instruction at PC: `iss` is what ESR_EL1
+    /// says of it.
+    pub fn take_serror(&mut self, iss: u64) {
+        self.serror = None;
+        self.set(SysReg::ESR_EL1, Esr::new(ExceptionClass::SError, iss).0);
+        self.enter_vector(Vector::SError, self.pc);
+    }
+
+    /// ESB: an SError interrupt that waits and is masked is written down in DISR_EL1 instead of
+    /// being taken (`AArch64.ESBOperation`).
+    pub fn synchronize_errors(&mut self) {
+        if self.pstate.any(pstate::A)
+            && let Some(iss) = self.serror.take()
+        {
+            self.set(SysReg::DISR_EL1, DISR_A | iss);
+        }
     }
 
     fn enter_vector(&mut self, vector: Vector, return_address: u64) {
@@ -74,8 +96,9 @@ impl Cpu {
                 state & !(pstate::MODE | pstate::SS) | kept | pstate::IL
             }
         };
-        // PSTATE.SS is loaded only where software step is active, which it never is.
-        self.set_pstate(Pstate(next & !pstate::SS));
+        let stepped = debug::return_ss(self, spsr.0, false);
+        let ss = if stepped { pstate::SS } else { 0 };
+        self.set_pstate(Pstate(next & !pstate::SS | ss));
         self.pc = self.regime.branch_address(target);
         self.exclusive = None;
         self.event = true;
@@ -102,5 +125,24 @@ mod tests {
         cpu.regime_changed();
         cpu.take_interrupt(Vector::Irq);
         assert_eq!(cpu.pc, 0x4000_0280);
+    }
+
+    #[test]
+    fn an_serror_is_taken_or_deferred() {
+        let mut cpu = Cpu::new(36, 0);
+        cpu.serror = Some(0x100_0012);
+        cpu.pc = 0x1234;
+        // Everything is masked after reset.
+        cpu.synchronize_errors();
+        assert_eq!(cpu.serror, None);
+        assert_eq!(cpu.get(SysReg::DISR_EL1), 0x8100_0012);
+        cpu.serror = Some(0x7);
+        cpu.pstate.put(pstate::A, false);
+        cpu.synchronize_errors();
+        assert_eq!(cpu.serror, Some(0x7), "unmasked it is to be taken");
+        cpu.take_serror(0x7);
+        assert_eq!(cpu.get(SysReg::ESR_EL1), 0xbe00_0007);
+        assert_eq!((cpu.pc, cpu.get(SysReg::ELR_EL1)), (0x380, 0x1234));
+        assert!(cpu.pstate.any(pstate::A));
     }
 }

@@ -8,6 +8,9 @@
 //! * [`interp`]: the loop, and the interpreter as a client of the vocabulary;
 //! * [`pauth`]: pointer authentication codes;
 //! * [`mmu`]: address translation; [`exception`]: exception entry and return;
+//! * [`mmu`]: address translation; [`exception`]: exception entry and return; [`debug`]:
+//!   breakpoints, watchpoints and software step;
+//! * [`pmu`]: the performance monitors, for those who want them;
 //! * [`software`]: all of it behind the traits of `anyvisor_vm`.
 //!
 //! Nothing here does I/O, spawns a thread or reads a clock: memory, bells and time are arguments,
@@ -16,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 pub mod a64;
+pub mod debug;
 pub mod emit;
 pub mod exception;
 pub mod fp;
@@ -24,6 +28,7 @@ pub mod ir;
 pub mod mmu;
 pub mod model;
 pub mod pauth;
+pub mod pmu;
 pub mod software;
 pub mod state;
 pub mod sysreg;

@@ -1,10 +1,12 @@
 //! The software engine behind the traits of `anyvisor_vm`.
 
+use crate::debug;
 use crate::interp::{self, CodeCache};
 use crate::mmu::{Domain, Tlb};
 use crate::model::Processor;
 use crate::state::{Cpu, Pstate};
 use crate::sysreg;
+use anyvisor_arch::esr;
 use anyvisor_arch::pstate::{self, Mode, Spsr};
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_vm::{
@@ -165,6 +167,8 @@ impl Vcpu for SoftwareVcpu {
         check_cpsr(self.cpu.pstate)?;
         // Bits that PSTATE does not have: readable back by the API until the guest runs.
         self.cpu.pstate.0 &= self.cpu.spsr_fields();
+        let stepped = debug::return_ss(&self.cpu, self.cpu.pstate.0, true);
+        self.cpu.pstate.put(pstate::SS, stepped);
         if std::mem::take(&mut self.cpu.tlb_stale) {
             self.tlb.flush_all();
         }
@@ -234,6 +238,14 @@ impl Vcpu for SoftwareVcpu {
             Line::Irq => self.cpu.irq = pending,
             Line::Fiq => self.cpu.fiq = pending,
         }
+    }
+
+    fn inject_serror(&mut self, iss: u64) {
+        self.cpu.serror = Some(esr::ISS.get(iss));
+    }
+
+    fn pending_serror(&self) -> bool {
+        self.cpu.serror.is_some()
     }
 
     fn vtimer_mask(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::mmu::Regime;
 use crate::model::{Feature, Processor};
+use crate::pmu::Pmu;
 use anyvisor_arch::pstate;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_timer::Timer;
@@ -82,6 +83,10 @@ pub struct Cpu {
     pub irq: bool,
     /// See `irq`.
     pub fiq: bool,
+    /// An SError interrupt that waits to be taken: its ISS.
+    pub serror: Option<u64>,
+    /// The OS Lock, which keeps debug exceptions off while it is held.
+    pub os_lock: bool,
     /// Debug exceptions go to the caller of the API instead of the guest.
     pub trap_debug_exceptions: bool,
     /// Accesses to debug registers go to the caller of the API.
@@ -92,6 +97,10 @@ pub struct Cpu {
     pub regime: Regime,
     /// Width of a guest physical address.
     pub ipa_bits: u32,
+    /// Instructions that have been executed, up to the last time that somebody asked.
+    pub instructions: u64,
+    /// The performance monitors.
+    pub pmu: Pmu,
     /// Which processor it is.
     pub processor: Processor,
 }
@@ -119,11 +128,15 @@ impl Cpu {
             vtimer_mask: false,
             irq: false,
             fiq: false,
+            serror: None,
+            os_lock: false,
             trap_debug_exceptions: false,
             trap_debug_reg_accesses: false,
             tlb_stale: false,
             regime: Regime::default(),
             ipa_bits,
+            instructions: 0,
+            pmu: Pmu::default(),
             processor,
         };
         cpu.set(SysReg::MPIDR_EL1, mpidr);
@@ -148,6 +161,12 @@ impl Cpu {
     pub fn spsr_fields(&self) -> u64 {
         let bti = self.processor.model.has(Feature::Bti);
         pstate::SPSR_FIELDS | if bti { pstate::BTYPE } else { 0 }
+    }
+
+    /// Whether any interrupt waits, masked or not: what WFI waits for.
+    #[inline(always)]
+    pub fn interrupt_pending(&self) -> bool {
+        self.irq || self.fiq || self.serror.is_some()
     }
 
     /// Replaces PSTATE, with what follows from it for address translation.

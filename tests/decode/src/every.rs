@@ -56,7 +56,7 @@ pub fn word() -> Result<(), Failed> {
 
 /// Marks the words of one piece.
 fn mark(marks: &mut [u64], piece: u32) -> Result<(), Failed> {
-    let top = Pattern { mask: u32::MAX << PIECE_BITS, value: piece << PIECE_BITS };
+    let top = Pattern { mask: u32::MAX << PIECE_BITS, value: piece << PIECE_BITS, nonzero: 0 };
     for row in Row::all() {
         let pattern = row.pattern();
         if !pattern.overlaps(top) {

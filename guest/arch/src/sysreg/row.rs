@@ -71,6 +71,9 @@ pub enum Kind {
     /// An access at EL1 exits to the hypervisor with EC 0x18: Hypervisor.framework leaves the
     /// register to its user.
     HypervisorTrap,
+    /// A performance monitor. Acts as [`MonitorRegister`] says where the ID registers claim them;
+    /// else as [`Kind::HypervisorTrap`].
+    Monitor(MonitorRegister),
     /// Storage for the API; UNDEFINED for the guest until the ID registers claim the feature.
     Gated(Feature),
 }
@@ -83,9 +86,10 @@ pub enum Effect {
     Translation,
     /// Remembers, and changes whether FP instructions trap: CPACR.
     FpAccess,
-    /// Remembers, and changes which debug exceptions are on (once there are any, see
-    /// [`crate::id::ID_AA64DFR0_EL1`]): MDSCR and the breakpoints.
+    /// Remembers, and changes which debug exceptions are on: MDSCR, breakpoints, watchpoints.
     Debug,
+    /// OSLSR_EL1: whether the OS Lock is held.
+    OsLock,
     /// Shows a part of PSTATE, or a stack pointer.
     Pstate(View),
     /// CCSIDR_EL1: the cache that CSSELR_EL1 selects.
@@ -147,6 +151,47 @@ pub enum TimerRegister {
     CompareValue,
     /// `_TVAL`: the distance to it, signed 32 bits.
     TimerValue,
+}
+
+/// A register of the performance monitors.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MonitorRegister {
+    /// PMCR.
+    Control,
+    /// PMCNTENSET.
+    EnableSet,
+    /// PMCNTENCLR.
+    EnableClear,
+    /// PMOVSCLR.
+    OverflowClear,
+    /// PMOVSSET.
+    OverflowSet,
+    /// PMINTENSET.
+    InterruptSet,
+    /// PMINTENCLR.
+    InterruptClear,
+    /// PMSWINC.
+    Increment,
+    /// PMSELR.
+    Select,
+    /// PMXEVTYPER: the type of the counter that PMSELR selects.
+    SelectedType,
+    /// PMXEVCNTR: the counter that PMSELR selects.
+    SelectedCount,
+    /// PMCEID0.
+    Events0,
+    /// PMCEID1.
+    Events1,
+    /// PMCCNTR.
+    Cycles,
+    /// PMCCFILTR.
+    CycleFilter,
+    /// PMEVCNTR<n>.
+    Count(u8),
+    /// PMEVTYPER<n>.
+    Type(u8),
+    /// PMUSERENR.
+    User,
 }
 
 /// An architectural feature that registers wait for.

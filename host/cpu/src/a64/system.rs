@@ -99,11 +99,17 @@ rows! {
             Ok(())
         }
 
-    /// HINT #16 to #23: ESB, PSB, TSB, CSDB and others, which have nothing to wait for: there are
-    /// no errors to synchronize, no profiling, no trace, no speculation.
+    /// HINT #16 to #23: ESB; PSB, TSB, CSDB and others, which have nothing to wait for: there is no
+    /// profiling, no trace, no speculation.
     HintBarrier "110101010000001100100010ooo11111" { op = o }
+        [ends]
         text |i, pc| { hint(2, i.op) }
-        execute |i, e| { Ok(()) }
+        execute |i, e| {
+            if i.op == 0 {
+                e.barrier(Barrier::Esb);
+            }
+            Ok(())
+        }
 
     /// HINT #32 to #63. The even ones to #38 are BTI: what they allow is looked at before they are
     /// executed, see `interp/landing.rs`.

@@ -220,7 +220,7 @@ impl CodeCache {
 
 /// Where an instruction is.
 #[derive(Clone, Copy)]
-struct Fetched<'a> {
+pub(super) struct Fetched<'a> {
     /// Its guest physical address.
     ipa: u64,
     page: Page<'a>,
@@ -230,7 +230,7 @@ struct Fetched<'a> {
 
 impl<'a> Interp<'a> {
     /// Finds the instruction at `pc`.
-    fn fetch(&mut self, pc: u64) -> Result<Fetched<'a>, Stopped> {
+    pub(super) fn fetch(&mut self, pc: u64) -> Result<Fetched<'a>, Stopped> {
         let need = self.cpu.regime.fetch;
         if let Some(entry) = self.tlb.lookup(&self.cpu.regime, pc, need)
             && let Some(page) = entry.host.get(self.map)

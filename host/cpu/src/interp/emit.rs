@@ -510,6 +510,7 @@ impl Emit for Interp<'_> {
             }
             // The row ends its block; what follows is looked up anew.
             Barrier::Isb => {}
+            Barrier::Esb => self.cpu.synchronize_errors(),
         }
     }
 

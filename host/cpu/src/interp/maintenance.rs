@@ -106,7 +106,11 @@ impl Interp<'_> {
                 self.invalidate(Invalidation::Code, true);
             }
             CacheOp::Clean => self.touch(va, false)?,
-            CacheOp::Invalidate => self.touch(va, true)?,
+            CacheOp::Invalidate => {
+                self.touch(va, true)?;
+                let line = va & !(cache::LINE_BYTES - 1);
+                self.watch_block(line, cache::LINE_BYTES, true)?;
+            }
             CacheOp::SetWay => {}
             CacheOp::Zero => self.zero_block(va)?,
         }
@@ -163,6 +167,7 @@ impl Interp<'_> {
         let abort = match place {
             Ok(place) => match place.page.get(self.map) {
                 Some(page) => {
+                    self.watch_block(va & !(ZERO_BLOCK - 1), ZERO_BLOCK, false)?;
                     // Within the page: the block may be the last of the address space.
                     let start = (va & 0xfff & !(ZERO_BLOCK - 1)) as usize;
                     for at in (start..start + ZERO_BLOCK as usize).step_by(8) {

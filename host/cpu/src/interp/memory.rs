@@ -315,11 +315,13 @@ impl<'a> Interp<'a> {
         }
         let (_, first) = self.place(access, va, want, aligned)?;
         if !crosses(va, access.bytes) {
+            self.watch(access, va, access.bytes, want)?;
             return Ok((first, first));
         }
         // Only a part of the access lies there: a syndrome that names its size would mislead.
         let rest = Access { iss: 0, ..access };
         let (_, second) = self.place(rest, next_page(va), want, aligned)?;
+        self.watch(access, va, access.bytes, want)?;
         Ok((first, second))
     }
 
@@ -397,7 +399,9 @@ impl<'a> Interp<'a> {
         {
             return Ok((entry.ipa | va & 0xfff, page));
         }
-        self.place(access, va, want, aligned)
+        let place = self.place(access, va, want, aligned)?;
+        self.watch(access, va, bytes, want)?;
+        Ok(place)
     }
 
     /// Turns an abort into what is taken at EL1, or leaves with it.

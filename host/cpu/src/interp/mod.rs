@@ -7,6 +7,7 @@
 //!    +-> block.rs             PC -> block: the jump cache, else translate, find or decode
 //!    +-> ops                  each a row's `execute` for this `Emit`            (emit.rs)
 //!          |                    memory.rs, vector.rs, atomic.rs: loads and stores; system.rs: everything else
+//!          |                    debugging.rs: breakpoints, watchpoints, software step
 //!          +-> Err(Stopped)   an exception: taken, on we go; or an exit: out
 //! ```
 //!
@@ -17,11 +18,16 @@
 mod agreement;
 mod atomic;
 mod block;
+mod debugging;
+#[cfg(test)]
+mod domain_tests;
 mod emit;
 mod landing;
 mod maintenance;
 mod memory;
 mod pauth;
+#[cfg(test)]
+mod programs;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -30,6 +36,7 @@ mod vector;
 
 pub use block::CodeCache;
 
+use crate::debug;
 use crate::exception::Exception;
 use crate::mmu::domain::Member;
 use crate::mmu::{Stale, Tlb};
@@ -76,8 +83,12 @@ pub struct Interp<'a> {
     guarded: bool,
     /// Instructions left before [`Interp::attend`].
     left: i64,
+    /// What `left` was when [`Cpu::instructions`] was last brought up to date.
+    accounted: i64,
     /// What is no longer to be believed of decoded code.
     stale: Stale,
+    /// The last instruction was stepped; whether it was a load-exclusive. (`None`: it was not.)
+    stepped: Option<bool>,
     /// The last reason for a [`Stopped`].
     stop: Stop,
 }
@@ -88,6 +99,8 @@ enum Leave {
     Exit(Exit),
     /// Somebody wants to change the map: let go of it and come back.
     Map,
+    /// Debug exceptions were switched on or off: another loop goes on.
+    Debug,
 }
 
 /// Runs `cpu` until something needs the caller.
@@ -103,22 +116,22 @@ pub fn run(
     let trace = log::log_enabled!(target: TRACE, log::Level::Trace);
     loop {
         let map = memory.enter();
-        let leave = {
-            let mut interp = Interp::new(&mut *cpu, &mut *tlb, &map, now);
-            interp.come_in();
-            if trace { interp.run::<true>(code, bell) } else { interp.run::<false>(code, bell) }
-        };
-        match leave {
-            Leave::Exit(exit) => return exit,
-            Leave::Map => drop(map),
+        let mut interp = Interp::new(&mut *cpu, &mut *tlb, &map, now);
+        interp.come_in();
+        loop {
+            let leave = match (trace, debug::active(interp.cpu)) {
+                (false, false) => interp.run::<false, false>(code, bell),
+                (false, true) => interp.run::<false, true>(code, bell),
+                (true, false) => interp.run::<true, false>(code, bell),
+                (true, true) => interp.run::<true, true>(code, bell),
+            };
+            interp.account();
+            match leave {
+                Leave::Exit(exit) => return exit,
+                Leave::Map => break,
+                Leave::Debug => {}
+            }
         }
-    }
-}
-
-impl<'a> Interp<'a> {
-    fn new(cpu: &'a mut Cpu, tlb: &'a mut Tlb, map: &'a Stage2, now: Now<'a>) -> Self {
-        let (stop, stale) = (Stop::Exit(Exit::Canceled), Stale::Words);
-        Self { cpu, tlb, map, now, next: 0, guarded: false, left: 0, stale, stop }
     }
 }
 
@@ -131,8 +144,31 @@ impl Drop for Interp<'_> {
     }
 }
 
+impl<'a> Interp<'a> {
+    fn new(cpu: &'a mut Cpu, tlb: &'a mut Tlb, map: &'a Stage2, now: Now<'a>) -> Self {
+        let stop = Stop::Exit(Exit::Canceled);
+        Self {
+            cpu,
+            tlb,
+            map,
+            now,
+            next: 0,
+            guarded: false,
+            left: 0,
+            accounted: 0,
+            stale: Stale::Words,
+            stepped: None,
+            stop,
+        }
+    }
+}
+
 impl Interp<'_> {
-    fn run<const TRACE_ON: bool>(&mut self, code: &mut CodeCache, bell: &Attention) -> Leave {
+    fn run<const TRACE_ON: bool, const DEBUG_ON: bool>(
+        &mut self,
+        code: &mut CodeCache,
+        bell: &Attention,
+    ) -> Leave {
         loop {
             if (self.left <= 0 || bell.pending() != 0)
                 && let Some(leave) = self.attend(bell)
@@ -142,14 +178,22 @@ impl Interp<'_> {
             if self.stale != Stale::Nothing {
                 code.new_epoch(std::mem::take(&mut self.stale));
                 self.tlb.forget_fetches();
+                if DEBUG_ON != debug::active(self.cpu) {
+                    return Leave::Debug;
+                }
             }
             let pc = self.cpu.pc;
-            let done = match code.block(self, pc) {
-                Ok(ops) => {
+            let done = if DEBUG_ON {
+                self.run_debugged::<TRACE_ON>(code, pc)
+            } else {
+                code.block(self, pc).and_then(|ops| {
                     self.left -= ops.len() as i64;
-                    self.run_block::<TRACE_ON>(pc, ops)
-                }
-                Err(stopped) => Err(stopped),
+                    let done = self.run_block::<TRACE_ON>(pc, ops);
+                    if done.is_err() {
+                        self.left += self.unfinished() as i64;
+                    }
+                    done
+                })
             };
             match done {
                 Ok(()) => self.cpu.pc = self.next,
@@ -157,6 +201,8 @@ impl Interp<'_> {
                     Stop::Exception(exception) => {
                         // A guest that loops in faults still hears of the time.
                         self.left -= 1;
+                        self.accounted -= 1;
+                        self.count_so_far(0);
                         let at = self.cpu.pc;
                         log::debug!(target: TRACE, "  -> {} at {at:#x}", exception.syndrome);
                         self.cpu.take_exception(exception);
@@ -201,7 +247,7 @@ impl Interp<'_> {
         if bell.pending() & Attention::MAP != 0 {
             return Some(Leave::Map);
         }
-        self.left = MOST_BETWEEN as i64;
+        self.set_left(MOST_BETWEEN);
         if let Some(deadline) = self.cpu.vtimer.deadline().filter(|_| !self.cpu.vtimer_mask) {
             let count = (self.now)().wrapping_sub(self.cpu.vtimer_offset);
             if self.cpu.vtimer.output(count) {
@@ -209,10 +255,14 @@ impl Interp<'_> {
                 return Some(Leave::Exit(Exit::VtimerActivated));
             }
             let soon = deadline.wrapping_sub(count).saturating_mul(INSTRUCTIONS_A_TICK);
-            self.left = soon.clamp(FEWEST_BETWEEN, MOST_BETWEEN) as i64;
+            self.set_left(soon.clamp(FEWEST_BETWEEN, MOST_BETWEEN));
         }
-        // Which of the two is taken first is IMPLEMENTATION DEFINED (DDI 0487 D1.3.6); FIQ here.
-        if self.cpu.fiq && !self.cpu.pstate.any(pstate::F) {
+        // Which of them is taken first is IMPLEMENTATION DEFINED (DDI 0487 D1.3.6): SError, FIQ,
+        // IRQ here.
+        self.count_so_far(0);
+        if let Some(iss) = self.cpu.serror.filter(|_| !self.cpu.pstate.any(pstate::A)) {
+            self.cpu.take_serror(iss);
+        } else if self.cpu.fiq && !self.cpu.pstate.any(pstate::F) {
             self.cpu.take_interrupt(Vector::Fiq);
         } else if self.cpu.irq && !self.cpu.pstate.any(pstate::I) {
             self.cpu.take_interrupt(Vector::Irq);
@@ -222,7 +272,37 @@ impl Interp<'_> {
 
     /// Asks for [`Interp::attend`] after this block: a line or a mask changed, or a timer.
     fn attend_soon(&mut self) {
-        self.left = 0;
+        self.set_left(0);
+    }
+
+    /// Brings the count of instructions up to date, with the whole block that runs.
+    fn account(&mut self) {
+        let done = self.accounted.wrapping_sub(self.left);
+        self.cpu.instructions = self.cpu.instructions.wrapping_add_signed(done);
+        self.accounted = self.left;
+    }
+
+    fn set_left(&mut self, left: u64) {
+        self.account();
+        self.left = left as i64;
+        self.accounted = self.left;
+    }
+
+    /// Inside a block: this instruction and those after it.
+    fn unfinished(&self) -> u64 {
+        self.next.wrapping_sub(self.cpu.pc) / 4
+    }
+
+    /// Tells the performance monitors of the instructions that were executed, less the last
+    /// `ahead`, which are accounted for but did not run yet. To be asked before PSTATE.EL changes,
+    /// and before a register of theirs is used.
+    fn count_so_far(&mut self, ahead: u64) {
+        if self.cpu.processor.pmu {
+            self.account();
+            let el = self.cpu.pstate.el();
+            let retired = self.cpu.instructions.wrapping_sub(ahead);
+            self.cpu.pmu.advance(retired, el);
+        }
     }
 
     /// Stops with an exception at EL1.

@@ -1,6 +1,7 @@
 //! Instructions that talk to the system: exceptions, waits, system registers.
 
 use super::{Interp, Stopped};
+use crate::debug;
 use crate::emit::{Call, Pointer, PstateField};
 use crate::exception::Exception;
 use crate::mmu::Stale;
@@ -13,7 +14,12 @@ impl Interp<'_> {
     pub(super) fn do_call(&mut self, call: Call) -> Result<(), Stopped> {
         let el0 = self.cpu.pstate.el() == 0;
         match call {
-            Call::Svc(imm) => Err(self.immediate(ExceptionClass::Svc, imm, 4)),
+            Call::Svc(imm) => {
+                debug::advance(self.cpu);
+                // It is executed, though it ends in an exception.
+                self.left -= 1;
+                Err(self.immediate(ExceptionClass::Svc, imm, 4))
+            }
             // BRK goes to EL1, or to the hypervisor that asked for debug exceptions
             // (MDCR_EL2.TDE); either way PC stays at the instruction.
             Call::Brk(imm) if self.cpu.trap_debug_exceptions => {
@@ -24,6 +30,7 @@ impl Interp<'_> {
                 Err(self.undefined())
             }
             Call::Hvc(imm) => {
+                debug::advance(self.cpu);
                 self.cpu.pc = self.cpu.pc.wrapping_add(4);
                 Err(self.exit(Esr::immediate(ExceptionClass::Hvc, imm as u16).0, 0, 0))
             }
@@ -31,6 +38,8 @@ impl Interp<'_> {
                 Err(self.exit(Esr::immediate(ExceptionClass::Smc, imm as u16).0, 0, 0))
             }
             Call::Eret | Call::EretAuthenticated(_) => {
+                // The return itself counts where it comes from.
+                self.count_so_far(self.unfinished() - 1);
                 let mut target = self.cpu.get(SysReg::ELR_EL1);
                 if let Call::EretAuthenticated(key) = call {
                     let sp = self.cpu.sp[self.cpu.pstate.sp_index()];
@@ -76,7 +85,7 @@ impl Interp<'_> {
     /// WFI and WFE: nothing if there is something to wake for; else a trap to EL1, or an exit
     /// with PC at the instruction, where the hypervisor decides how long to sleep.
     fn wait(&mut self, which: Wait) -> Result<(), Stopped> {
-        let interrupt = self.cpu.irq || self.cpu.fiq;
+        let interrupt = self.cpu.interrupt_pending();
         let wake = match which {
             Wait::Interrupt => interrupt || self.vtimer_fires(),
             Wait::Event => std::mem::take(&mut self.cpu.event) || interrupt,
@@ -100,6 +109,7 @@ impl Interp<'_> {
 
     /// MRS.
     pub(super) fn read_register(&mut self, encoding: Encoding, rt: u32) -> Result<u64, Stopped> {
+        self.count_so_far(self.unfinished());
         sysreg::read(self.cpu, encoding, rt, self.now).map_err(|r| self.refused(r))
     }
 
@@ -110,6 +120,7 @@ impl Interp<'_> {
         rt: u32,
         value: u64,
     ) -> Result<(), Stopped> {
+        self.count_so_far(self.unfinished() - 1);
         sysreg::write(self.cpu, encoding, rt, value, self.now).map_err(|r| self.refused(r))?;
         if std::mem::take(&mut self.cpu.tlb_stale) {
             self.tlb.flush_all();
@@ -117,6 +128,10 @@ impl Interp<'_> {
         }
         if self.cpu.vtimer.deadline().is_some() {
             self.attend_soon();
+        }
+        // The debug registers decide how code is run from here on.
+        if encoding.op0() == 2 {
+            self.stale = self.stale.max(Stale::Translations);
         }
         self.masks_changed();
         Ok(())
@@ -135,7 +150,7 @@ impl Interp<'_> {
 
     /// A waiting interrupt may be let in now.
     fn masks_changed(&mut self) {
-        if self.cpu.irq || self.cpu.fiq {
+        if self.cpu.interrupt_pending() {
             self.attend_soon();
         }
     }

@@ -1,6 +1,7 @@
 //! What address translation derives from the control registers, kept until one of them changes.
 
 use super::rights::{R0, R1, R1_PAN, W0, W1, W1_PAN, X0, X1};
+use crate::debug;
 use crate::state::{Cpu, Pstate};
 use crate::sysreg::id::pa_range;
 use anyvisor_arch::descriptor::Granule;
@@ -110,6 +111,9 @@ impl Half {
 
 /// The bit of [`Regime::context`] that says that the MMU is on.
 pub const CONTEXT_ON: u32 = 1 << 16;
+/// The bit of [`Regime::context`] that says that data accesses are watched. No entry of a TLB has
+/// it, so that each access takes the long way.
+pub const CONTEXT_WATCHED: u32 = 1 << 17;
 /// The bits of [`Regime::context`] that hold the ASID.
 pub const CONTEXT_ASID: u32 = 0xffff;
 
@@ -133,7 +137,8 @@ impl Regime {
         let mut regime = Self {
             enabled,
             context: asid(tcr, ttbr[usize::from(has(tcr::A1))])
-                | if enabled { CONTEXT_ON } else { 0 },
+                | if enabled { CONTEXT_ON } else { 0 }
+                | if debug::watching(cpu) { CONTEXT_WATCHED } else { 0 },
             check_alignment: control & sctlr::A != 0,
             unaligned_ordered: control & sctlr::N_AA != 0,
             tbi,

@@ -24,7 +24,7 @@
 
 use super::domain::Member;
 use super::invalidate::{Invalidation, Stale};
-use super::regime::{CONTEXT_ASID, CONTEXT_ON, Regime};
+use super::regime::{CONTEXT_ASID, CONTEXT_ON, CONTEXT_WATCHED, Regime};
 use super::tables::Tables;
 use super::walk::{Leaf, rights_to_keep};
 use anyvisor_vm::{HostPage, Recent};
@@ -33,9 +33,9 @@ use std::ops::RangeInclusive;
 /// Number of entries; a power of two.
 const ENTRIES: usize = 1024;
 /// The bits of a context that hold the epoch, above those of a regime.
-const CONTEXT_EPOCH: u32 = !(CONTEXT_ON | CONTEXT_ASID);
+const CONTEXT_EPOCH: u32 = !(CONTEXT_WATCHED | CONTEXT_ON | CONTEXT_ASID);
 /// The next epoch is this much more.
-const EPOCH_STEP: u32 = CONTEXT_ON << 1;
+const EPOCH_STEP: u32 = CONTEXT_WATCHED << 1;
 /// The size of the pieces in which it is remembered where code was fetched: 64 KiB.
 const CODE_BITS: u32 = 16;
 /// Up to so many pages are looked for one by one; for more, each entry is looked at.
@@ -82,7 +82,7 @@ impl Entry {
     pub fn new(regime: &Regime, va: u64, leaf: &Leaf, host: HostPage, stage2: u16) -> Self {
         Self {
             page: va >> 12,
-            context: regime.context,
+            context: regime.context & !CONTEXT_WATCHED,
             care: if leaf.global { !CONTEXT_ASID } else { u32::MAX },
             rights: rights_to_keep(regime, va, leaf) & stage2,
             device: leaf.device,

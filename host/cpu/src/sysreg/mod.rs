@@ -7,6 +7,7 @@
 //!   is its feature claimed?              no: UNDEFINED            (table: Kind::Gated)
 //!   does a control bit turn it away?     trap to EL1, UNDEFINED   (table: rules; traps.rs)
 //!   does the hypervisor want it?         exit with EC 0x18        (Kind::HypervisorTrap, ...)
+//!   is it a performance monitor?         any of these             (Kind::Monitor; pmu.rs)
 //!   then it happens                      stored, constant, or an effect
 //! ```
 //!
@@ -19,6 +20,7 @@
 
 pub mod cache;
 pub mod id;
+mod pmu;
 pub mod pstate;
 mod timer;
 pub mod traps;
@@ -28,9 +30,13 @@ mod tests;
 
 use crate::model::Feature;
 use crate::state::Cpu;
+use anyvisor_arch::debug::mdscr;
 use anyvisor_arch::esr::{Esr, SystemAccess};
 use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::{Api, Effect, Encoding, Kind, SysReg, Unlisted};
+
+/// The place of OSLSR_EL1.OSLK.
+const OSLSR_OSLK: u32 = 1;
 
 /// The host counter in ticks of CNTFRQ_EL0: what CNTPCT_EL0 shows.
 pub type Now<'a> = &'a dyn Fn() -> u64;
@@ -108,6 +114,10 @@ fn permit(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<S
     let syndrome = || Esr::system(SystemAccess { encoding, rt: rt as u8, read });
     let Some(register) = SysReg::from_encoding(encoding) else {
         return match encoding.unlisted() {
+            // Event counters past the last one, where there are any.
+            Unlisted::HypervisorTrap if encoding.crn() == 14 && cpu.processor.pmu => {
+                Err(Refusal::Undefined)
+            }
             Unlisted::ReadsAsZero if el >= 1 && read => Ok(None),
             Unlisted::HypervisorTrap if el >= 1 => Err(Refusal::Exit(syndrome())),
             _ => Err(Refusal::Undefined),
@@ -117,6 +127,9 @@ fn permit(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<S
     let lowest = if read { row.read } else { row.write };
     if !lowest.allows(el) || matches!(row.kind, Kind::Gated(_)) {
         return Err(Refusal::Undefined);
+    }
+    if let Kind::Monitor(monitor) = row.kind {
+        pmu::check(cpu, monitor, read, syndrome)?;
     }
     for &rule in row.rules {
         traps::check(cpu, rule, syndrome)?;
@@ -135,10 +148,12 @@ fn value(cpu: &Cpu, register: SysReg, now: Now) -> u64 {
         Kind::Storage | Kind::Constant | Kind::Gated(_) | Kind::HypervisorTrap => {
             return cpu.get(register);
         }
+        Kind::Monitor(monitor) => return cpu.pmu.read(monitor),
         Kind::Behaviour(effect) => effect,
     };
     match effect {
         Effect::Translation | Effect::FpAccess | Effect::Debug => cpu.get(register),
+        Effect::OsLock => cpu.get(register) | u64::from(cpu.os_lock) << OSLSR_OSLK,
         Effect::Pstate(view) => pstate::read(cpu, view),
         Effect::CacheGeometry => cache::geometry(cpu),
         Effect::ZeroBlock => cache::zero_block(cpu),
@@ -170,6 +185,7 @@ fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
             return cpu.set(register, kept);
         }
         Kind::Constant => return,
+        Kind::Monitor(monitor) => return cpu.pmu.write(monitor, value, cpu.pstate.el()),
         Kind::Behaviour(effect) => effect,
     };
     match effect {
@@ -180,8 +196,16 @@ fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
             cpu.tlb_stale |= !matches!(register, SysReg::TTBR0_EL1 | SysReg::TTBR1_EL1);
             cpu.regime_changed();
         }
-        // CPACR_EL1 and the debug registers are looked at when an instruction asks.
-        Effect::FpAccess | Effect::Debug => cpu.set(register, kept),
+        // CPACR_EL1 is looked at when an instruction asks.
+        Effect::FpAccess => cpu.set(register, kept),
+        Effect::Debug => {
+            let locked = register == SysReg::MDSCR_EL1 && cpu.os_lock;
+            let saved = if locked { mdscr::WRITABLE_LOCKED } else { 0 };
+            let kept = if locked { 0 } else { cpu.get(register) & !row.writable };
+            cpu.set(register, row.masked(value) | value & saved | kept);
+            // Data accesses are watched, or no more.
+            cpu.regime_changed();
+        }
         Effect::Pstate(view) => pstate::write(cpu, view, value),
         // Both directions of the claim tags share one store.
         Effect::ClaimSet => {
@@ -194,6 +218,6 @@ fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
         }
         Effect::Timer(clock, which) => timer::write(cpu, clock, which, value, now),
         // Read-only: MSR is UNDEFINED before it gets here, and the API does not name them.
-        Effect::CacheGeometry | Effect::ZeroBlock | Effect::Counter(_) => {}
+        Effect::CacheGeometry | Effect::ZeroBlock | Effect::Counter(_) | Effect::OsLock => {}
     }
 }

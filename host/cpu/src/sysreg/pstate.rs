@@ -5,7 +5,7 @@ use super::{Refusal, traps};
 use crate::emit::PstateField;
 use crate::state::{Cpu, Pstate};
 use anyvisor_arch::esr::{Esr, SystemAccess};
-use anyvisor_arch::pstate::{CURRENT_EL_SHIFT, DAIF, DIT, F, I, NZCV, PAN, SPSEL_SP, SSBS, UAO};
+use anyvisor_arch::pstate::{A, CURRENT_EL_SHIFT, DAIF, DIT, F, I, NZCV, PAN, SPSEL_SP, SSBS, UAO};
 use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::{Encoding, View};
 
@@ -23,8 +23,11 @@ pub(super) fn read(cpu: &Cpu, view: View) -> u64 {
         View::Ssbs => field(SSBS),
         View::SpEl0 => cpu.sp[0],
         View::SpEl1 => cpu.sp[1],
-        // ISR_EL1 has I and F where PSTATE has their masks. SErrors there are none.
-        View::Interrupts => (if cpu.irq { I } else { 0 }) | (if cpu.fiq { F } else { 0 }),
+        // ISR_EL1 has A, I and F where PSTATE has their masks.
+        View::Interrupts => {
+            let bit = |pending, bit| if pending { bit } else { 0 };
+            bit(cpu.serror.is_some(), A) | bit(cpu.irq, I) | bit(cpu.fiq, F)
+        }
     }
 }
 

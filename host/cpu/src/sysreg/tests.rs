@@ -3,6 +3,7 @@
 use super::cache::CacheOp;
 use super::*;
 use crate::emit::PstateField;
+use crate::model::Processor;
 use crate::state::Pstate;
 use anyvisor_arch::esr::{ExceptionClass, Wait};
 use anyvisor_arch::pstate::{self as bits, Mode};
@@ -37,8 +38,10 @@ fn syndrome(encoding: Encoding, read: bool) -> Esr {
 fn a_level_below_the_lowest_finds_no_register() {
     for &register in SysReg::ALL {
         let row = register.row();
-        let gated = matches!(row.kind, Kind::Gated(_));
         for mode in [Mode::El0t, Mode::El1h] {
+            // Performance monitors: there are none in the default processor.
+            let gated = matches!(row.kind, Kind::Gated(_))
+                || matches!(row.kind, Kind::Monitor(_)) && mode == Mode::El0t;
             for (lowest, result) in [
                 (row.read, mrs(&mut cpu(mode), register).map(|_| ())),
                 (row.write, msr(&mut cpu(mode), register, 0)),
@@ -55,7 +58,8 @@ fn a_level_below_the_lowest_finds_no_register() {
 fn el1_is_turned_away_by_fpen_and_spsel_only() {
     for &register in SysReg::ALL {
         let row = register.row();
-        if row.read > Lowest::El1 || matches!(row.kind, Kind::Gated(_) | Kind::HypervisorTrap) {
+        let foreign = matches!(row.kind, Kind::Gated(_) | Kind::HypervisorTrap | Kind::Monitor(_));
+        if row.read > Lowest::El1 || foreign {
             continue;
         }
         let result = mrs(&mut cpu(Mode::El1h), register);
@@ -137,6 +141,46 @@ fn the_hypervisors_registers_exit() {
 }
 
 #[test]
+fn monitors_are_el0s_as_pmuserenr_says() {
+    use SysReg as R;
+    let processor = Processor { pmu: true, ..Processor::default() };
+    let at = |mode: Mode, user: u64| {
+        let mut cpu = Cpu::of(processor, 36, values::MPIDR_EL1);
+        cpu.pstate = Pstate(mode.bits() | bits::DAIF);
+        cpu.pmu.user = user;
+        cpu
+    };
+    for (register, read, write) in [
+        (R::PMCR_EL0, 0b0001, 0b0001),
+        (R::PMCCNTR_EL0, 0b0101, 0b0001),
+        (R::PMEVCNTR3_EL0, 0b1001, 0b0001),
+        (R::PMXEVCNTR_EL0, 0b1001, 0b0001),
+        (R::PMSELR_EL0, 0b1001, 0b1001),
+        (R::PMEVTYPER0_EL0, 0b0001, 0b0001),
+    ] {
+        for user in 0..16 {
+            let trap = |read| Refusal::Trap(syndrome(register.encoding(), read));
+            let expected = if user & read != 0 { Ok(0) } else { Err(trap(true)) };
+            let result = mrs(&mut at(Mode::El0t, user), register);
+            assert_eq!(result.map(|_| 0), expected, "{register} {user:#b}");
+            let expected = if user & write != 0 { Ok(()) } else { Err(trap(false)) };
+            assert_eq!(
+                msr(&mut at(Mode::El0t, user), register, 0),
+                expected,
+                "{register} {user:#b}"
+            );
+        }
+        assert_eq!(msr(&mut at(Mode::El1h, 0), register, 0), Ok(()), "{register}");
+    }
+    assert_eq!(mrs(&mut at(Mode::El0t, 0b10), R::PMUSERENR_EL0), Ok(0b10));
+    assert_eq!(msr(&mut at(Mode::El0t, 0xf), R::PMUSERENR_EL0, 0), Err(Refusal::Undefined));
+    assert_eq!(mrs(&mut at(Mode::El0t, 0xf), R::PMINTENSET_EL1), Err(Refusal::Undefined));
+    assert_eq!(msr(&mut at(Mode::El0t, 0b10), R::PMSWINC_EL0, 1), Ok(()));
+    let past = Encoding::new(3, 3, 14, 8, 6);
+    assert_eq!(read(&mut at(Mode::El1h, 0), past, 3, &now), Err(Refusal::Undefined));
+}
+
+#[test]
 fn trapped_debug_registers_exit() {
     let mut cpu = cpu(Mode::El1h);
     assert_eq!(mrs(&mut cpu, SysReg::MDSCR_EL1), Ok(0));
@@ -191,6 +235,8 @@ fn views_of_pstate() {
     assert_eq!(mrs(&mut cpu, SysReg::ISR_EL1), Ok(bits::I));
     (cpu.irq, cpu.fiq) = (false, true);
     assert_eq!(mrs(&mut cpu, SysReg::ISR_EL1), Ok(bits::F));
+    cpu.serror = Some(0);
+    assert_eq!(mrs(&mut cpu, SysReg::ISR_EL1), Ok(bits::A | bits::F));
 }
 
 #[test]
