@@ -173,7 +173,7 @@ impl Interp<'_> {
             };
             match done {
                 Ok(()) => self.cpu.pc = self.next,
-                Err(Stopped) => match self.stop {
+                Err(Stopped) => match &self.stop {
                     Stop::Exception(exception) => {
                         // A guest that loops in faults still hears of the time.
                         self.left -= 1;
@@ -181,7 +181,7 @@ impl Interp<'_> {
                         log::debug!(target: TRACE, "  -> {} at {at:#x}", exception.syndrome);
                         self.cpu.take_exception(exception);
                     }
-                    Stop::Exit(exit) => return Leave::Exit(exit),
+                    Stop::Exit(exit) => return Leave::Exit(*exit),
                 },
             }
         }

@@ -150,8 +150,8 @@ pub fn translate(
     aligned: bool,
 ) -> Result<Place, Abort> {
     let fetch = want == Want::Fetch;
-    let leaf = loop {
-        let mut leaf = walk::walk(cpu, &mut tlb.tables, map, va, fetch)?;
+    let (leaf, mut rights) = loop {
+        let leaf = walk::walk(cpu, &mut tlb.tables, map, va, fetch)?;
         // With the MMU off an instruction fetch is Normal memory whatever data accesses are.
         if leaf.device && !fetch && !aligned {
             return Err(Abort::Stage1(FaultStatus::Alignment));
@@ -159,11 +159,17 @@ pub fn translate(
         if want != Want::Locate && leaf.rights & need == 0 {
             return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)));
         }
-        let current = !leaf.unaccessed && !leaf.clean;
-        if current || walk::update(&mut leaf, &mut tlb.tables, map, want == Want::Write)? {
-            break leaf;
+        let dirties = leaf.clean && want == Want::Write;
+        let current = !leaf.unaccessed && !dirties;
+        if current || walk::update(&mut tlb.tables, map, leaf.at, leaf.descriptor, dirties)? {
+            // The first write to what stays clean walks again.
+            let kept = if leaf.clean && !dirties { !rights::WRITE } else { !0 };
+            break (leaf, leaf.rights & kept);
         }
     };
+    if walk::for_data_alone(&cpu.regime, va) {
+        rights &= !rights::EXEC;
+    }
     let Some((page, perms)) = map.lookup_near(&mut tlb.recent, leaf.ipa) else {
         return Err(Abort::unmapped(leaf.ipa, false));
     };
@@ -171,7 +177,7 @@ pub fn translate(
     if want != Want::Locate && allowed & need == 0 {
         return Err(Abort::denied(leaf.ipa, false));
     }
-    tlb.fill(Entry::new(&cpu.regime, va, &leaf, page, allowed));
+    tlb.fill(Entry::new(&cpu.regime, va, &leaf, page, rights & allowed));
     Ok(Place { ipa: leaf.ipa, page, device: leaf.device && !fetch })
 }
 

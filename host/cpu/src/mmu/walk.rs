@@ -171,39 +171,29 @@ fn read_descriptor(map: &Stage2, tables: &mut Tables, at: u64) -> Result<u64, Ab
     Ok(page.load_u64(at as usize, Ordering::Acquire))
 }
 
-/// Brings the descriptor of `leaf` up to date for an access: the access flag, and for a write
-/// the dirty state (the end of `AArch64.S1Translate`; `AArch64.MemSwapTableDesc`). False: it is
-/// another descriptor by now, and the walk is to be done again.
+/// Brings the descriptor `old` at `at` up to date for an access: the access flag, and if it
+/// `dirties` the dirty state (the end of `AArch64.S1Translate`; `AArch64.MemSwapTableDesc`).
+/// False: it is another descriptor by now, and the walk is to be done again.
 ///
 /// # Errors
 /// Stage 2 lets nobody write the descriptor.
 #[cold]
 pub fn update(
-    leaf: &mut Leaf,
     tables: &mut Tables,
     map: &Stage2,
-    write: bool,
+    at: u64,
+    old: u64,
+    dirties: bool,
 ) -> Result<bool, Abort> {
-    let dirties = leaf.clean && write;
-    if !leaf.unaccessed && !dirties {
-        return Ok(true);
-    }
     let cleared = if dirties { descriptor::AP_READ_ONLY } else { 0 };
-    let new = (leaf.descriptor | descriptor::AF) & !cleared;
-    let at = leaf.at;
+    let new = (old | descriptor::AF) & !cleared;
     let unmapped = Abort::unmapped(at, true);
     let (page, perms) = map.lookup_near(&mut tables.recent, at).ok_or(unmapped)?;
     if !perms.contains(Perms::WRITE) {
         return Err(Abort::descriptor_update(at));
     }
     let page = page.get(map).ok_or(unmapped)?;
-    if page.exchange_u64(at as usize, leaf.descriptor, new).is_err() {
-        return Ok(false);
-    }
-    leaf.descriptor = new;
-    leaf.unaccessed = false;
-    leaf.clean &= !dirties;
-    Ok(true)
+    Ok(page.exchange_u64(at as usize, old, new).is_ok())
 }
 
 /// Rights of a leaf: AP, UXN, PXN; the limits of the tables above it; SCTLR_EL1.WXN.
@@ -260,17 +250,10 @@ const fn direct_rights(el0: bool, read_only: bool, uxn: bool, pxn: bool, wxn: bo
     r
 }
 
-/// The rights of `leaf` that a TLB may keep for an access by `va`: not to write what is clean,
-/// so that the first write walks again; and not to execute by a tag that only data addresses may
-/// have (TCR_EL1.TBIDn).
-pub fn rights_to_keep(regime: &Regime, va: u64, leaf: &Leaf) -> u16 {
-    let mut kept = leaf.rights;
-    if leaf.clean {
-        kept &= !rights::WRITE;
-    }
+/// Whether an address with this tag can only be one of data (TCR_EL1.TBIDn): a TLB keeps no right
+/// to execute for it.
+#[inline(always)]
+pub fn for_data_alone(regime: &Regime, va: u64) -> bool {
     let half = (va >> 55 & 1) as usize;
-    if regime.tbi[half] && !regime.tbi_code[half] && (va as i64) << 8 >> 8 != va as i64 {
-        kept &= !rights::EXEC;
-    }
-    kept
+    regime.tbi[half] && !regime.tbi_code[half] && (va as i64) << 8 >> 8 != va as i64
 }
