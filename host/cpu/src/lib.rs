@@ -5,6 +5,7 @@
 //! * [`emit`]: the vocabulary of instructions; [`a64`]: the instructions, one row each;
 //! * [`fp`] and [`vector`]: what FP and SIMD instructions compute;
 //! * [`interp`]: the loop, and the interpreter as a client of the vocabulary;
+//! * [`pauth`]: pointer authentication codes;
 //! * [`mmu`]: address translation; [`exception`]: exception entry and return; [`debug`]:
 //!   breakpoints, watchpoints and software step;
 //! * [`pmu`]: the performance monitors, for those who want them;
@@ -23,6 +24,7 @@ pub mod fp;
 pub mod interp;
 pub mod mmu;
 pub mod model;
+pub mod pauth;
 pub mod pmu;
 pub mod software;
 pub mod state;

@@ -1,7 +1,7 @@
 //! The architectural state of one processing element, and nothing of how it is executed.
 
 use crate::mmu::Regime;
-use crate::model::Processor;
+use crate::model::{Feature, Processor};
 use crate::pmu::Pmu;
 use anyvisor_arch::pstate;
 use anyvisor_arch::sysreg::SysReg;
@@ -161,6 +161,12 @@ impl Cpu {
     #[inline(always)]
     pub fn interrupt_pending(&self) -> bool {
         self.irq || self.fiq || self.serror.is_some()
+    }
+
+    /// The bits that SPSR_EL1 has: BTYPE is one model's.
+    pub fn spsr_fields(&self) -> u64 {
+        let bti = self.processor.model.has(Feature::Bti);
+        pstate::SPSR_FIELDS | if bti { pstate::BTYPE } else { 0 }
     }
 
     /// Replaces PSTATE, with what follows from it for address translation.

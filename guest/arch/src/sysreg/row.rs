@@ -119,6 +119,12 @@ pub enum View {
     Nzcv,
     /// PAN: PSTATE.PAN.
     Pan,
+    /// UAO: PSTATE.UAO.
+    Uao,
+    /// DIT: PSTATE.DIT.
+    Dit,
+    /// SSBS: PSTATE.SSBS.
+    Ssbs,
     /// SP_EL0: the stack pointer that EL0 uses (and EL1 with PSTATE.SP = 0).
     SpEl0,
     /// SP_EL1: the stack pointer of EL1.
@@ -191,8 +197,6 @@ pub enum MonitorRegister {
 /// An architectural feature that registers wait for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Feature {
-    /// FEAT_PAuth: ID_AA64ISAR1_EL1.{APA, API, GPA, GPI}.
-    PointerAuthentication,
     /// FEAT_SME: ID_AA64PFR1_EL1.SME.
     Sme,
     /// FEAT_CSV2_2: ID_AA64PFR0_EL1.CSV2.

@@ -17,7 +17,7 @@ use Effect::{
     CacheGeometry, ClaimClear, ClaimSet, Counter, Debug, FpAccess, OsLock, Pstate, Timer,
     Translation, ZeroBlock,
 };
-use Feature::{ContextNumber, DebugComparator, PointerAuthentication, Sme};
+use Feature::{ContextNumber, DebugComparator, Sme};
 use Kind::{Behaviour, Constant, Gated, HypervisorTrap, Monitor, Storage};
 use MonitorRegister::{
     Control as MonitorControl, Count, CycleFilter, Cycles, EnableClear, EnableSet, Events0,
@@ -25,7 +25,7 @@ use MonitorRegister::{
     SelectedCount, SelectedType, Type, User,
 };
 use TimerRegister::{CompareValue, Control, TimerValue};
-use View::{CurrentEl, Daif, Interrupts, Nzcv, Pan, SpEl0, SpEl1, SpSel};
+use View::{CurrentEl, Daif, Dit, Interrupts, Nzcv, Pan, SpEl0, SpEl1, SpSel, Ssbs, Uao};
 
 /// Every bit.
 const ALL: u64 = u64::MAX;
@@ -100,16 +100,16 @@ registers! {
     PAR_EL1           (3, 0,  7,  4, 0) El1 El1, Storage,                0, ALL,           0, [], Always;
 
     // Pointer authentication keys.
-    APIAKEYLO_EL1     (3, 0,  2,  1, 0) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APIAKEYHI_EL1     (3, 0,  2,  1, 1) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APIBKEYLO_EL1     (3, 0,  2,  1, 2) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APIBKEYHI_EL1     (3, 0,  2,  1, 3) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APDAKEYLO_EL1     (3, 0,  2,  2, 0) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APDAKEYHI_EL1     (3, 0,  2,  2, 1) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APDBKEYLO_EL1     (3, 0,  2,  2, 2) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APDBKEYHI_EL1     (3, 0,  2,  2, 3) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APGAKEYLO_EL1     (3, 0,  2,  3, 0) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APGAKEYHI_EL1     (3, 0,  2,  3, 1) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
+    APIAKEYLO_EL1     (3, 0,  2,  1, 0) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APIAKEYHI_EL1     (3, 0,  2,  1, 1) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APIBKEYLO_EL1     (3, 0,  2,  1, 2) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APIBKEYHI_EL1     (3, 0,  2,  1, 3) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APDAKEYLO_EL1     (3, 0,  2,  2, 0) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APDAKEYHI_EL1     (3, 0,  2,  2, 1) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APDBKEYLO_EL1     (3, 0,  2,  2, 2) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APDBKEYHI_EL1     (3, 0,  2,  2, 3) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APGAKEYLO_EL1     (3, 0,  2,  3, 0) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APGAKEYHI_EL1     (3, 0,  2,  3, 1) El1 El1, Storage,                      0, ALL, 0, [], Always;
 
     // Exceptions.
     SPSR_EL1          (3, 0,  4,  0, 0) El1 El1,   Storage,                       0, pstate::SPSR_FIELDS, 0, [], Always;
@@ -139,8 +139,11 @@ registers! {
     SPSel             (3, 0,  4,  2, 0) El1 El1,   Behaviour(Pstate(SpSel)),     0, pstate::SPSEL_SP, 0, [],           None;
     CurrentEL         (3, 0,  4,  2, 2) El1 Never, Behaviour(Pstate(CurrentEl)), 0, 0,                0, [],           None;
     PAN               (3, 0,  4,  2, 3) El1 El1,   Behaviour(Pstate(Pan)),       0, pstate::PAN,      0, [],           None;
+    UAO               (3, 0,  4,  2, 4) El1 El1,   Behaviour(Pstate(Uao)),       0, pstate::UAO,      0, [],           None;
     NZCV              (3, 3,  4,  2, 0) El0 El0,   Behaviour(Pstate(Nzcv)),      0, pstate::NZCV,     0, [],           None;
     DAIF              (3, 3,  4,  2, 1) El0 El0,   Behaviour(Pstate(Daif)),      0, pstate::DAIF,     0, [Uma],        None;
+    DIT               (3, 3,  4,  2, 5) El0 El0,   Behaviour(Pstate(Dit)),       0, pstate::DIT,      0, [],           None;
+    SSBS              (3, 3,  4,  2, 6) El0 El0,   Behaviour(Pstate(Ssbs)),      0, pstate::SSBS,     0, [],           None;
     FPCR              (3, 3,  4,  4, 0) El0 El0,   Storage,                      0, FPCR_FIELDS,      0, [Fpen],       None;
     FPSR              (3, 3,  4,  4, 1) El0 El0,   Storage,                      0, FPSR_FIELDS,      0, [Fpen],       None;
 

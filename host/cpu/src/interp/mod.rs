@@ -18,8 +18,10 @@ mod atomic;
 mod block;
 mod debugging;
 mod emit;
+mod landing;
 mod maintenance;
 mod memory;
+mod pauth;
 #[cfg(test)]
 mod programs;
 mod system;
@@ -73,6 +75,8 @@ pub struct Interp<'a> {
     now: Now<'a>,
     /// Where control goes after this block.
     next: u64,
+    /// This block stands in a guarded page (FEAT_BTI).
+    guarded: bool,
     /// Instructions left before [`Interp::attend`].
     left: i64,
     /// What `left` was when [`Cpu::instructions`] was last brought up to date.
@@ -114,6 +118,7 @@ pub fn run(
             map: &map,
             now,
             next: 0,
+            guarded: false,
             left: 0,
             accounted: 0,
             stale: Stale::Words,

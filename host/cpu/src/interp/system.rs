@@ -2,12 +2,12 @@
 
 use super::{Interp, Stopped};
 use crate::debug;
-use crate::emit::{Call, PstateField};
+use crate::emit::{Call, Pointer, PstateField};
 use crate::exception::Exception;
 use crate::mmu::Stale;
 use crate::sysreg::{self, Refusal};
 use anyvisor_arch::esr::{Esr, ExceptionClass, Wait};
-use anyvisor_arch::sysreg::Encoding;
+use anyvisor_arch::sysreg::{Encoding, SysReg};
 
 impl Interp<'_> {
     /// A call: an exception, a wait or an exception return.
@@ -38,9 +38,14 @@ impl Interp<'_> {
                 Err(self.exit(Esr::immediate(ExceptionClass::Smc, imm as u16).0, 0, 0))
             }
             Call::Eret | Call::EretAuthenticated(_) => {
+                let mut target = self.cpu.get(SysReg::ELR_EL1);
+                if let Call::EretAuthenticated(key) = call {
+                    let sp = self.cpu.sp[self.cpu.pstate.sp_index()];
+                    target = self.authenticate_pointer(Pointer::Authenticate(key), target, sp);
+                }
                 // The return itself counts where it comes from.
                 self.count_so_far(self.unfinished() - 1);
-                self.cpu.exception_return();
+                self.cpu.exception_return(target);
                 self.next = self.cpu.pc;
                 self.masks_changed();
                 Ok(())

@@ -123,6 +123,8 @@ pub struct Place {
     pub page: HostPage,
     /// Stage 1 calls it Device memory: unaligned accesses fault.
     pub device: bool,
+    /// Stage 1 calls it guarded (FEAT_BTI).
+    pub guarded: bool,
 }
 
 /// The rights that stage 2 leaves of those of stage 1.
@@ -172,7 +174,7 @@ pub fn translate(
         return Err(Abort::denied(leaf.ipa, false));
     }
     tlb.fill(Entry::new(&cpu.regime, va, &leaf, page, allowed));
-    Ok(Place { ipa: leaf.ipa, page, device: leaf.device && !fetch })
+    Ok(Place { ipa: leaf.ipa, page, device: leaf.device && !fetch, guarded: leaf.guarded() })
 }
 
 #[cfg(test)]

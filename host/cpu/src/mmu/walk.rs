@@ -61,6 +61,13 @@ pub struct Leaf {
     pub clean: bool,
 }
 
+impl Leaf {
+    /// A guarded page, where indirect branches need landing pads.
+    pub fn guarded(&self) -> bool {
+        self.descriptor & descriptor::GP != 0
+    }
+}
+
 /// Finds the leaf for `va`, for a fetch or for data.
 ///
 /// # Errors
