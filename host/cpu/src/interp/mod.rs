@@ -17,6 +17,8 @@
 mod atomic;
 mod block;
 mod debugging;
+#[cfg(test)]
+mod domain_tests;
 mod emit;
 mod landing;
 mod maintenance;

@@ -11,6 +11,9 @@ use anyvisor_arch::{sctlr, tcr};
 use anyvisor_vm::GuestMemory;
 use std::sync::atomic::Ordering;
 
+mod maintenance;
+mod update;
+
 const RAM: u64 = 0x4000_0000;
 const RAM_SIZE: u64 = 0x20_0000;
 
@@ -52,13 +55,44 @@ impl Bench {
         self.tlb.invalidate(Invalidation::Addresses { start: va, bytes: 0, last_level: false })
     }
 
-    fn read(&mut self, va: u64) -> Result<u64, Abort> {
+    /// As an access does it: the TLB first.
+    fn access(&mut self, va: u64, want: Want) -> Result<u64, Abort> {
         let map = self.memory.enter();
-        let need = self.cpu.regime.read;
-        if let Some(entry) = self.tlb.lookup(&self.cpu.regime, va, need) {
+        let regime = &self.cpu.regime;
+        let need = match want {
+            Want::Fetch => regime.fetch,
+            Want::Write | Want::Discard => regime.write,
+            _ => regime.read,
+        };
+        if let Some(entry) = self.tlb.lookup(regime, va, need)
+            && want != Want::Discard
+        {
             return Ok(entry.ipa | va & 0xfff);
         }
-        translate(&self.cpu, &mut self.tlb, &map, va, Want::Read, need, true).map(|p| p.ipa)
+        translate(&self.cpu, &mut self.tlb, &map, va, want, need, true).map(|p| p.ipa)
+    }
+
+    fn read(&mut self, va: u64) -> Result<u64, Abort> {
+        self.access(va, Want::Read)
+    }
+
+    fn write_to(&mut self, va: u64) -> Result<u64, Abort> {
+        self.access(va, Want::Write)
+    }
+
+    /// What stands at `ipa`.
+    fn look(&self, ipa: u64) -> u64 {
+        let map = self.memory.enter();
+        let page = map.lookup(ipa).unwrap().0.get(&map).unwrap();
+        page.load_u64(ipa as usize, Ordering::Relaxed)
+    }
+
+    /// TCR_EL1 with `bits`, and without what an earlier call set.
+    fn control(&mut self, bits: u64) {
+        let kept = tcr::T0SZ.mask() | tcr::TG0.mask() | tcr::IPS.mask();
+        let tcr = self.cpu.get(SysReg::TCR_EL1) & kept | bits;
+        self.cpu.set(SysReg::TCR_EL1, tcr);
+        self.cpu.regime_changed();
     }
 }
 

@@ -68,10 +68,12 @@ impl Leaf {
     }
 }
 
-/// Finds the leaf for `va`, for a fetch or for data.
+/// Finds the leaf for `va`, for a fetch or for data. Inlined: a leaf is large, and a translation
+/// wants only some of it.
 ///
 /// # Errors
 /// Translation, address size and access flag faults of stage 1; stage-2 faults on a descriptor.
+#[inline(always)]
 pub fn walk(
     cpu: &Cpu,
     tables: &mut Tables,
@@ -85,7 +87,7 @@ pub fn walk(
     }
     let fault = |status| Err(Abort::Stage1(status));
     let half = regime.half(va);
-    if half.disabled || !half.contains(va, regime.top(va, fetch)) {
+    if half.disabled || !half.contains(va, fetch) {
         return fault(FaultStatus::Translation(0));
     }
     let granule = half.granule;
@@ -119,7 +121,7 @@ pub fn walk(
                     return fault(FaultStatus::AccessFlag(level));
                 }
                 let dirty_bit = regime.sets_dirty && entry & descriptor::DBM != 0;
-                let span_bits = granule.level_shift(level);
+                let span_bits = half.level_shift(level);
                 let attribute =
                     mair::attribute(cpu.get(SysReg::MAIR_EL1), descriptor::ATTR_INDX.get(entry));
                 return Ok(Leaf {
@@ -142,6 +144,7 @@ pub fn walk(
 }
 
 /// The MMU is off: VA is IPA, data is Device memory (`AArch64.S1DisabledOutput`).
+#[inline(never)]
 fn flat(cpu: &Cpu, va: u64, fetch: bool) -> Result<Leaf, Abort> {
     let unused = 64 - cpu.regime.top(va, fetch);
     let ipa = va << unused >> unused;
@@ -211,13 +214,33 @@ pub fn update(
 }
 
 /// Rights of a leaf: AP, UXN, PXN; the limits of the tables above it; SCTLR_EL1.WXN.
-/// (`AArch64.S1DirectBasePermissions`.) With a `dirty_bit` AP\[2\] is not a right but a state.
+/// With a `dirty_bit` AP\[2\] is not a right but a state.
+#[inline(always)]
 fn leaf_rights(leaf: u64, tables: u64, dirty_bit: bool, control: u64) -> u16 {
     let el0 = leaf & descriptor::AP_EL0 != 0 && tables & descriptor::AP_TABLE_NO_EL0 == 0;
     let read_only = leaf & descriptor::AP_READ_ONLY != 0 && !dirty_bit
         || tables & descriptor::AP_TABLE_READ_ONLY != 0;
     let uxn = leaf & descriptor::UXN != 0 || tables & descriptor::UXN_TABLE != 0;
     let pxn = leaf & descriptor::PXN != 0 || tables & descriptor::PXN_TABLE != 0;
+    let wxn = control & sctlr::WXN != 0;
+    let index =
+        [el0, read_only, uxn, pxn, wxn].iter().rev().fold(0, |i, &on| i << 1 | usize::from(on));
+    RIGHTS[index & 31]
+}
+
+/// [`direct_rights`] of all five.
+static RIGHTS: [u16; 32] = {
+    let mut rights = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        rights[i] = direct_rights(i & 1 != 0, i & 2 != 0, i & 4 != 0, i & 8 != 0, i & 16 != 0);
+        i += 1;
+    }
+    rights
+};
+
+/// `AArch64.S1DirectBasePermissions`.
+const fn direct_rights(el0: bool, read_only: bool, uxn: bool, pxn: bool, wxn: bool) -> u16 {
     let mut r = R1;
     if !read_only {
         r |= W1;
@@ -235,13 +258,11 @@ fn leaf_rights(leaf: u64, tables: u64, dirty_bit: bool, control: u64) -> u16 {
     if !uxn {
         r |= X0;
     }
-    if control & sctlr::WXN != 0 {
-        if r & W0 != 0 {
-            r &= !X0;
-        }
-        if r & W1 != 0 {
-            r &= !X1;
-        }
+    if wxn && r & W0 != 0 {
+        r &= !X0;
+    }
+    if wxn && r & W1 != 0 {
+        r &= !X1;
     }
     r
 }
