@@ -42,6 +42,8 @@ pub const NG: u64 = 1 << 11;
 /// Dirty bit modifier: with TCR_EL1.{HA, HD} set, AP\[2\] = 1 here means "writable, but clean",
 /// and hardware clears AP\[2\] at the first write (FEAT_HAFDBS).
 pub const DBM: u64 = 1 << 51;
+/// Guarded page: indirect branches into it need landing pads (FEAT_BTI; ignored without it).
+pub const GP: u64 = 1 << 50;
 /// One of a run of entries that a single TLB entry may hold; see [`Granule::contiguous`].
 pub const CONTIGUOUS: u64 = 1 << 52;
 /// EL1 may not execute.

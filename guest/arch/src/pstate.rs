@@ -1,13 +1,13 @@
 //! PSTATE as SPSR_EL1 saves it, and where an exception goes.
 //!
 //! ```text
-//!  31 30 29 28      22  21 20      9 8 7 6     4  3  2 1  0
-//! +--+--+--+--+ .. +---+--+--+ .. +-+-+-+-+ +--+----+--+---+
-//! |N |Z |C |V |    |PAN|SS|IL|    |D|A|I|F| |M4|  EL |0 |SP |
-//! +--+--+--+--+ .. +---+--+--+ .. +-+-+-+-+ +--+----+--+---+
+//!  31 30 29 28    24  23  22 21 20     12  11 10  9 8 7 6    4  3  2 1  0
+//! +--+--+--+--+..+---+---+---+--+--+..+----+-----+-+-+-+-+ +--+----+--+---+
+//! |N |Z |C |V |  |DIT|UAO|PAN|SS|IL|  |SSBS|BTYPE|D|A|I|F| |M4| EL |0 | SP|
+//! +--+--+--+--+..+---+---+---+--+--+..+----+-----+-+-+-+-+ +--+----+--+---+
 //! ```
 //!
-//! The bits stand where SPSR_EL1 has them; the registers NZCV, DAIF, PAN, CurrentEL and SPSel
+//! The bits stand where SPSR_EL1 has them; the registers NZCV, DAIF, DIT, UAO, PAN, SSBS, CurrentEL and SPSel
 //! show some of them, at the same place except for SPSel (bit 0 in both).
 
 use core::fmt;
@@ -54,8 +54,9 @@ pub const MODE: u64 = 0x1f;
 pub const SPSEL_SP: u64 = 1 << 0;
 /// The position of the exception level, in CurrentEL.EL and in M\[3:2\].
 pub const CURRENT_EL_SHIFT: u32 = 2;
-/// The bits that SPSR_EL1 holds without later extensions (UAO, DIT, SSBS, TCO, BTYPE are RES0).
-pub const SPSR_FIELDS: u64 = NZCV | PAN | SS | IL | DAIF | MODE;
+/// The bits that SPSR_EL1 holds in every model: BTYPE is RES0 without FEAT_BTI; TCO (FEAT_MTE) and
+/// ALLINT (FEAT_NMI) are RES0.
+pub const SPSR_FIELDS: u64 = NZCV | DIT | UAO | PAN | SS | IL | SSBS | DAIF | MODE;
 /// CPSR of a vCPU that was never run: EL1h, everything masked.
 pub const RESET: u64 = DAIF | Mode::El1h.bits();
 
@@ -165,7 +166,9 @@ impl fmt::Display for Spsr {
             Some(Mode::El2h) => f.write_str(" el2h")?,
             None => write!(f, " illegal mode {:#07b}", self.0 & MODE)?,
         }
-        for (bit, name) in [(PAN, " pan"), (SS, " ss"), (IL, " il")] {
+        for (bit, name) in
+            [(DIT, " dit"), (UAO, " uao"), (PAN, " pan"), (SSBS, " ssbs"), (SS, " ss"), (IL, " il")]
+        {
             if self.has(bit) {
                 f.write_str(name)?;
             }

@@ -6,7 +6,7 @@
 //!   SPSR_EL1 <- PSTATE                      PSTATE <- SPSR_EL1, if that is a legal state;
 //!   ELR_EL1  <- return address                        else only flags and masks, and IL <- 1
 //!   ESR_EL1, FAR_EL1 <- what happened       PC     <- ELR_EL1
-//!   PSTATE: EL1h, DAIF set, IL, SS clear    the exclusive monitor is cleared
+//!   PSTATE: EL1h, DAIF set, IL, SS, UAO, BTYPE clear    the exclusive monitor is cleared
 //!   PC <- VBAR_EL1 + vector offset
 //! ```
 
@@ -70,11 +70,13 @@ impl Cpu {
         self.set(SysReg::ELR_EL1, return_address);
         let mut next = self.pstate;
         next.put(pstate::DAIF, true);
-        next.put(pstate::SS | pstate::IL, false);
+        next.put(pstate::SS | pstate::IL | pstate::UAO | pstate::BTYPE, false);
+        let control = self.get(SysReg::SCTLR_EL1);
         // SCTLR_EL1.SPAN = 0: PAN is set on entry to EL1.
-        if self.get(SysReg::SCTLR_EL1) & sctlr::SPAN == 0 {
+        if control & sctlr::SPAN == 0 {
             next.put(pstate::PAN, true);
         }
+        next.put(pstate::SSBS, control & sctlr::DSSBS != 0);
         next.0 = next.0 & !pstate::MODE | Mode::El1h.bits();
         self.set_pstate(next);
         let entry = self.get(SysReg::VBAR_EL1).wrapping_add(pstate::vector_offset(from, vector));
@@ -82,11 +84,10 @@ impl Cpu {
         self.pc = self.regime.branch_address(entry);
     }
 
-    /// ERET at EL1.
-    pub fn exception_return(&mut self) {
+    /// ERET at EL1, to `target`: ELR_EL1, authenticated if the instruction says so.
+    pub fn exception_return(&mut self, target: u64) {
         let spsr = Spsr(self.get(SysReg::SPSR_EL1));
-        let target = self.get(SysReg::ELR_EL1);
-        let state = spsr.0 & pstate::SPSR_FIELDS;
+        let state = spsr.0 & self.spsr_fields();
         let next = match spsr.mode() {
             Some(Mode::El0t | Mode::El1t | Mode::El1h) => state,
             // Illegal: the level and the stack pointer stay, PSTATE.IL is set.

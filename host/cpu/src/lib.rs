@@ -5,8 +5,10 @@
 //! * [`emit`]: the vocabulary of instructions; [`a64`]: the instructions, one row each;
 //! * [`fp`] and [`vector`]: what FP and SIMD instructions compute;
 //! * [`interp`]: the loop, and the interpreter as a client of the vocabulary;
+//! * [`pauth`]: pointer authentication codes;
 //! * [`mmu`]: address translation; [`exception`]: exception entry and return; [`debug`]:
 //!   breakpoints, watchpoints and software step;
+//! * [`pmu`]: the performance monitors, for those who want them;
 //! * [`software`]: all of it behind the traits of `anyvisor_vm`.
 //!
 //! Nothing here does I/O, spawns a thread or reads a clock: memory, bells and time are arguments,
@@ -22,6 +24,8 @@ pub mod fp;
 pub mod interp;
 pub mod mmu;
 pub mod model;
+pub mod pauth;
+pub mod pmu;
 pub mod software;
 pub mod state;
 pub mod sysreg;

@@ -166,7 +166,7 @@ impl Vcpu for SoftwareVcpu {
     fn run(&mut self) -> Result<Exit, HvError> {
         check_cpsr(self.cpu.pstate)?;
         // Bits that PSTATE does not have: readable back by the API until the guest runs.
-        self.cpu.pstate.0 &= pstate::SPSR_FIELDS;
+        self.cpu.pstate.0 &= self.cpu.spsr_fields();
         let stepped = debug::return_ss(&self.cpu, self.cpu.pstate.0, true);
         self.cpu.pstate.put(pstate::SS, stepped);
         if std::mem::take(&mut self.cpu.tlb_stale) {

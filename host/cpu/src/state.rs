@@ -1,7 +1,8 @@
 //! The architectural state of one processing element, and nothing of how it is executed.
 
 use crate::mmu::Regime;
-use crate::model::Processor;
+use crate::model::{Feature, Processor};
+use crate::pmu::Pmu;
 use anyvisor_arch::pstate;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_timer::Timer;
@@ -96,6 +97,10 @@ pub struct Cpu {
     pub regime: Regime,
     /// Width of a guest physical address.
     pub ipa_bits: u32,
+    /// Instructions that have been executed, up to the last time that somebody asked.
+    pub instructions: u64,
+    /// The performance monitors.
+    pub pmu: Pmu,
     /// Which processor it is.
     pub processor: Processor,
 }
@@ -130,6 +135,8 @@ impl Cpu {
             tlb_stale: false,
             regime: Regime::default(),
             ipa_bits,
+            instructions: 0,
+            pmu: Pmu::default(),
             processor,
         };
         cpu.set(SysReg::MPIDR_EL1, mpidr);
@@ -154,6 +161,12 @@ impl Cpu {
     #[inline(always)]
     pub fn interrupt_pending(&self) -> bool {
         self.irq || self.fiq || self.serror.is_some()
+    }
+
+    /// The bits that SPSR_EL1 has: BTYPE is one model's.
+    pub fn spsr_fields(&self) -> u64 {
+        let bti = self.processor.model.has(Feature::Bti);
+        pstate::SPSR_FIELDS | if bti { pstate::BTYPE } else { 0 }
     }
 
     /// Replaces PSTATE, with what follows from it for address translation.

@@ -5,7 +5,9 @@
 //! Reset values that the manual calls UNKNOWN are 0 here; SCTLR_EL1's is in [`crate::sctlr`].
 //! Encodings: DDI 0487, the register descriptions' "Accessing" tables.
 
-use super::row::{Api, Clock, Effect, Feature, Kind, Lowest, Row, Rule, TimerRegister, View};
+use super::row::{
+    Api, Clock, Effect, Feature, Kind, Lowest, MonitorRegister, Row, Rule, TimerRegister, View,
+};
 use super::{Encoding, registers};
 use crate::debug::mdscr;
 use crate::{id, pstate, sctlr, tcr, timer};
@@ -15,10 +17,15 @@ use Effect::{
     CacheGeometry, ClaimClear, ClaimSet, Counter, Debug, FpAccess, OsLock, Pstate, Timer,
     Translation, ZeroBlock,
 };
-use Feature::{ContextNumber, DebugComparator, PointerAuthentication, Sme};
-use Kind::{Behaviour, Constant, Gated, HypervisorTrap, Storage};
+use Feature::{ContextNumber, DebugComparator, Sme};
+use Kind::{Behaviour, Constant, Gated, HypervisorTrap, Monitor, Storage};
+use MonitorRegister::{
+    Control as MonitorControl, Count, CycleFilter, Cycles, EnableClear, EnableSet, Events0,
+    Events1, Increment, InterruptClear, InterruptSet, OverflowClear, OverflowSet, Select,
+    SelectedCount, SelectedType, Type, User,
+};
 use TimerRegister::{CompareValue, Control, TimerValue};
-use View::{CurrentEl, Daif, Interrupts, Nzcv, Pan, SpEl0, SpEl1, SpSel};
+use View::{CurrentEl, Daif, Dit, Interrupts, Nzcv, Pan, SpEl0, SpEl1, SpSel, Ssbs, Uao};
 
 /// Every bit.
 const ALL: u64 = u64::MAX;
@@ -93,16 +100,16 @@ registers! {
     PAR_EL1           (3, 0,  7,  4, 0) El1 El1, Storage,                0, ALL,           0, [], Always;
 
     // Pointer authentication keys.
-    APIAKEYLO_EL1     (3, 0,  2,  1, 0) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APIAKEYHI_EL1     (3, 0,  2,  1, 1) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APIBKEYLO_EL1     (3, 0,  2,  1, 2) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APIBKEYHI_EL1     (3, 0,  2,  1, 3) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APDAKEYLO_EL1     (3, 0,  2,  2, 0) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APDAKEYHI_EL1     (3, 0,  2,  2, 1) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APDBKEYLO_EL1     (3, 0,  2,  2, 2) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APDBKEYHI_EL1     (3, 0,  2,  2, 3) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APGAKEYLO_EL1     (3, 0,  2,  3, 0) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
-    APGAKEYHI_EL1     (3, 0,  2,  3, 1) El1 El1, Gated(PointerAuthentication), 0, ALL, 0, [], Always;
+    APIAKEYLO_EL1     (3, 0,  2,  1, 0) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APIAKEYHI_EL1     (3, 0,  2,  1, 1) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APIBKEYLO_EL1     (3, 0,  2,  1, 2) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APIBKEYHI_EL1     (3, 0,  2,  1, 3) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APDAKEYLO_EL1     (3, 0,  2,  2, 0) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APDAKEYHI_EL1     (3, 0,  2,  2, 1) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APDBKEYLO_EL1     (3, 0,  2,  2, 2) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APDBKEYHI_EL1     (3, 0,  2,  2, 3) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APGAKEYLO_EL1     (3, 0,  2,  3, 0) El1 El1, Storage,                      0, ALL, 0, [], Always;
+    APGAKEYHI_EL1     (3, 0,  2,  3, 1) El1 El1, Storage,                      0, ALL, 0, [], Always;
 
     // Exceptions.
     SPSR_EL1          (3, 0,  4,  0, 0) El1 El1,   Storage,                       0, pstate::SPSR_FIELDS, 0, [], Always;
@@ -132,8 +139,11 @@ registers! {
     SPSel             (3, 0,  4,  2, 0) El1 El1,   Behaviour(Pstate(SpSel)),     0, pstate::SPSEL_SP, 0, [],           None;
     CurrentEL         (3, 0,  4,  2, 2) El1 Never, Behaviour(Pstate(CurrentEl)), 0, 0,                0, [],           None;
     PAN               (3, 0,  4,  2, 3) El1 El1,   Behaviour(Pstate(Pan)),       0, pstate::PAN,      0, [],           None;
+    UAO               (3, 0,  4,  2, 4) El1 El1,   Behaviour(Pstate(Uao)),       0, pstate::UAO,      0, [],           None;
     NZCV              (3, 3,  4,  2, 0) El0 El0,   Behaviour(Pstate(Nzcv)),      0, pstate::NZCV,     0, [],           None;
     DAIF              (3, 3,  4,  2, 1) El0 El0,   Behaviour(Pstate(Daif)),      0, pstate::DAIF,     0, [Uma],        None;
+    DIT               (3, 3,  4,  2, 5) El0 El0,   Behaviour(Pstate(Dit)),       0, pstate::DIT,      0, [],           None;
+    SSBS              (3, 3,  4,  2, 6) El0 El0,   Behaviour(Pstate(Ssbs)),      0, pstate::SSBS,     0, [],           None;
     FPCR              (3, 3,  4,  4, 0) El0 El0,   Storage,                      0, FPCR_FIELDS,      0, [Fpen],       None;
     FPSR              (3, 3,  4,  4, 1) El0 El0,   Storage,                      0, FPSR_FIELDS,      0, [Fpen],       None;
 
@@ -244,25 +254,37 @@ registers! {
     DBGWVR15_EL1      (2, 0,  0, 15, 6) El1 El1, Gated(DebugComparator), 0,           DBGWVR_FIELDS, 0,           [], Always;
     DBGWCR15_EL1      (2, 0,  0, 15, 7) El1 El1, Gated(DebugComparator), 0,           DBGWCR_FIELDS, 0,           [], Always;
 
-    // Performance monitors. ID_AA64DFR0_EL1.PMUVer is 0, and still Hypervisor.framework exits on them
-    // at EL1; at EL0 they are UNDEFINED here.
-    PMINTENSET_EL1    (3, 0,  9, 14, 1) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    PMINTENCLR_EL1    (3, 0,  9, 14, 2) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
+    // Performance monitors. Where ID_AA64DFR0_EL1.PMUVer is 0, Hypervisor.framework exits on them at
+    // EL1, and at EL0 they are UNDEFINED here. PMMIR_EL1 is of a later version.
+    PMINTENSET_EL1    (3, 0,  9, 14, 1) El1   El1,   Monitor(InterruptSet), 0, 0, 0, [], None;
+    PMINTENCLR_EL1    (3, 0,  9, 14, 2) El1   El1,   Monitor(InterruptClear), 0, 0, 0, [], None;
     PMMIR_EL1         (3, 0,  9, 14, 6) El1   Never, HypervisorTrap, 0, 0, 0, [], None;
-    PMCR_EL0          (3, 3,  9, 12, 0) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    PMCNTENSET_EL0    (3, 3,  9, 12, 1) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    PMCNTENCLR_EL0    (3, 3,  9, 12, 2) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    PMOVSCLR_EL0      (3, 3,  9, 12, 3) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    PMSWINC_EL0       (3, 3,  9, 12, 4) Never El1,   HypervisorTrap, 0, 0, 0, [], None;
-    PMSELR_EL0        (3, 3,  9, 12, 5) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    PMCEID0_EL0       (3, 3,  9, 12, 6) El1   Never, HypervisorTrap, 0, 0, 0, [], None;
-    PMCEID1_EL0       (3, 3,  9, 12, 7) El1   Never, HypervisorTrap, 0, 0, 0, [], None;
-    PMCCNTR_EL0       (3, 3,  9, 13, 0) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    PMXEVTYPER_EL0    (3, 3,  9, 13, 1) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    PMXEVCNTR_EL0     (3, 3,  9, 13, 2) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    PMUSERENR_EL0     (3, 3,  9, 14, 0) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    PMOVSSET_EL0      (3, 3,  9, 14, 3) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    PMCCFILTR_EL0     (3, 3, 14, 15, 7) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
+    PMCR_EL0          (3, 3,  9, 12, 0) El0   El0,   Monitor(MonitorControl), 0, 0, 0, [], None;
+    PMCNTENSET_EL0    (3, 3,  9, 12, 1) El0   El0,   Monitor(EnableSet), 0, 0, 0, [], None;
+    PMCNTENCLR_EL0    (3, 3,  9, 12, 2) El0   El0,   Monitor(EnableClear), 0, 0, 0, [], None;
+    PMOVSCLR_EL0      (3, 3,  9, 12, 3) El0   El0,   Monitor(OverflowClear), 0, 0, 0, [], None;
+    PMSWINC_EL0       (3, 3,  9, 12, 4) Never El0,   Monitor(Increment), 0, 0, 0, [], None;
+    PMSELR_EL0        (3, 3,  9, 12, 5) El0   El0,   Monitor(Select), 0, 0, 0, [], None;
+    PMCEID0_EL0       (3, 3,  9, 12, 6) El0   Never, Monitor(Events0), 0, 0, 0, [], None;
+    PMCEID1_EL0       (3, 3,  9, 12, 7) El0   Never, Monitor(Events1), 0, 0, 0, [], None;
+    PMCCNTR_EL0       (3, 3,  9, 13, 0) El0   El0,   Monitor(Cycles), 0, 0, 0, [], None;
+    PMXEVTYPER_EL0    (3, 3,  9, 13, 1) El0   El0,   Monitor(SelectedType), 0, 0, 0, [], None;
+    PMXEVCNTR_EL0     (3, 3,  9, 13, 2) El0   El0,   Monitor(SelectedCount), 0, 0, 0, [], None;
+    PMUSERENR_EL0     (3, 3,  9, 14, 0) El0   El1,   Monitor(User), 0, 0, 0, [], None;
+    PMOVSSET_EL0      (3, 3,  9, 14, 3) El0   El0,   Monitor(OverflowSet), 0, 0, 0, [], None;
+    PMEVCNTR0_EL0     (3, 3, 14,  8, 0) El0   El0,   Monitor(Count(0)), 0, 0, 0, [], None;
+    PMEVCNTR1_EL0     (3, 3, 14,  8, 1) El0   El0,   Monitor(Count(1)), 0, 0, 0, [], None;
+    PMEVCNTR2_EL0     (3, 3, 14,  8, 2) El0   El0,   Monitor(Count(2)), 0, 0, 0, [], None;
+    PMEVCNTR3_EL0     (3, 3, 14,  8, 3) El0   El0,   Monitor(Count(3)), 0, 0, 0, [], None;
+    PMEVCNTR4_EL0     (3, 3, 14,  8, 4) El0   El0,   Monitor(Count(4)), 0, 0, 0, [], None;
+    PMEVCNTR5_EL0     (3, 3, 14,  8, 5) El0   El0,   Monitor(Count(5)), 0, 0, 0, [], None;
+    PMEVTYPER0_EL0    (3, 3, 14, 12, 0) El0   El0,   Monitor(Type(0)), 0, 0, 0, [], None;
+    PMEVTYPER1_EL0    (3, 3, 14, 12, 1) El0   El0,   Monitor(Type(1)), 0, 0, 0, [], None;
+    PMEVTYPER2_EL0    (3, 3, 14, 12, 2) El0   El0,   Monitor(Type(2)), 0, 0, 0, [], None;
+    PMEVTYPER3_EL0    (3, 3, 14, 12, 3) El0   El0,   Monitor(Type(3)), 0, 0, 0, [], None;
+    PMEVTYPER4_EL0    (3, 3, 14, 12, 4) El0   El0,   Monitor(Type(4)), 0, 0, 0, [], None;
+    PMEVTYPER5_EL0    (3, 3, 14, 12, 5) El0   El0,   Monitor(Type(5)), 0, 0, 0, [], None;
+    PMCCFILTR_EL0     (3, 3, 14, 15, 7) El0   El0,   Monitor(CycleFilter), 0, 0, 0, [], None;
 
     // The GIC's CPU interface. Without a GIC an access exits.
     ICC_PMR_EL1       (3, 0,  4,  6, 0) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;

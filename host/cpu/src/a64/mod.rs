@@ -28,6 +28,7 @@ mod branch;
 mod data_immediate;
 mod data_register;
 mod fp;
+pub mod index;
 mod loads_stores;
 mod loads_stores_simd;
 mod operand;

@@ -95,6 +95,8 @@ struct Jump {
     /// See [`CodeCache::epoch`].
     epoch: u32,
     ipa: u64,
+    /// In a guarded page.
+    guarded: bool,
     block: Block,
 }
 
@@ -142,49 +144,56 @@ impl CodeCache {
         let regime = interp.cpu.regime.code;
         let slot = (pc >> 2) as usize % JUMPS;
         let jump = &self.jumps[slot];
-        let illegal = interp.cpu.pstate.any(pstate::IL);
-        let same = jump.pc == pc && jump.regime == regime && !illegal;
-        let block = if same && jump.epoch == self.epoch {
-            jump.block
+        let unusual = interp.cpu.pstate.0 & (pstate::IL | pstate::BTYPE);
+        let same = jump.pc == pc && jump.regime == regime && unusual & pstate::IL == 0;
+        let (guarded, block) = if same && jump.epoch == self.epoch {
+            (jump.guarded, jump.block)
         } else {
             let known = same.then_some(*jump);
-            let (ipa, block) = self.find(interp, pc, known)?;
-            self.jumps[slot] = Jump { pc, regime, epoch: self.epoch, ipa, block };
-            block
+            let (fetched, block) = self.find(interp, pc, known)?;
+            let Fetched { ipa, guarded, .. } = fetched;
+            self.jumps[slot] = Jump { pc, regime, epoch: self.epoch, ipa, guarded, block };
+            (guarded, block)
         };
-        Ok(&self.ops[block.start as usize..][..block.len as usize])
+        let ops = &self.ops[block.start as usize..][..block.len as usize];
+        interp.guarded = guarded;
+        if unusual != 0 {
+            interp.land(ops[0].word)?;
+        }
+        Ok(ops)
     }
 
     /// Finds or makes the block at `pc`, with the exceptions of a fetch in the manual's order:
     /// PC alignment, instruction abort, illegal execution state. `known` is what stood there in
     /// an earlier epoch.
     #[inline(never)]
-    fn find(
+    fn find<'a>(
         &mut self,
-        interp: &mut Interp<'_>,
+        interp: &mut Interp<'a>,
         pc: u64,
         known: Option<Jump>,
-    ) -> Result<(u64, Block), Stopped> {
+    ) -> Result<(Fetched<'a>, Block), Stopped> {
         if pc & 3 != 0 {
             return Err(interp.raise_here(ExceptionClass::PcAlignment, Some(pc)));
         }
-        let (ipa, page) = interp.fetch(pc)?;
+        let fetched = interp.fetch(pc)?;
+        let Fetched { ipa, page, .. } = fetched;
         if interp.cpu.pstate.any(pstate::IL) {
             return Err(interp.raise_here(ExceptionClass::IllegalState, None));
         }
         interp.tlb.fetched(pc);
         let known = known.filter(|known| known.ipa == ipa);
         if let Some(jump) = known.filter(|known| (known.epoch ^ self.epoch) & WORDS == 0) {
-            return Ok((ipa, jump.block));
+            return Ok((fetched, jump.block));
         }
         let known = known.map(|known| known.block);
         if let Some(block) = known.or_else(|| self.by_ipa.get(&ipa).copied()) {
             let ops = &self.ops[block.start as usize..][..block.len as usize];
             if page.words_equal(ipa as usize, ops.iter().map(|op| op.word)) {
-                return Ok((ipa, block));
+                return Ok((fetched, block));
             }
         }
-        Ok((ipa, self.decode(ipa, page)))
+        Ok((fetched, self.decode(ipa, page)))
     }
 
     fn decode(&mut self, ipa: u64, page: Page<'_>) -> Block {
@@ -209,19 +218,32 @@ impl CodeCache {
     }
 }
 
+/// Where an instruction is.
+#[derive(Clone, Copy)]
+pub(super) struct Fetched<'a> {
+    /// Its guest physical address.
+    ipa: u64,
+    page: Page<'a>,
+    /// It is in a guarded page (FEAT_BTI).
+    guarded: bool,
+}
+
 impl<'a> Interp<'a> {
-    /// The page that holds the instruction at `pc`, and its guest physical address.
-    pub(super) fn fetch(&mut self, pc: u64) -> Result<(u64, Page<'a>), Stopped> {
+    /// Finds the instruction at `pc`.
+    pub(super) fn fetch(&mut self, pc: u64) -> Result<Fetched<'a>, Stopped> {
         let need = self.cpu.regime.fetch;
         if let Some(entry) = self.tlb.lookup(&self.cpu.regime, pc, need)
             && let Some(page) = entry.host.get(self.map)
         {
-            return Ok((entry.ipa | pc & 0xfff, page));
+            let ipa = entry.ipa | pc & 0xfff;
+            return Ok(Fetched { ipa, page, guarded: entry.guarded });
         }
         let found = mmu::translate(self.cpu, self.tlb, self.map, pc, Want::Fetch, need, true);
         let abort = match found {
             Ok(place) => match place.page.get(self.map) {
-                Some(page) => return Ok((place.ipa, page)),
+                Some(page) => {
+                    return Ok(Fetched { ipa: place.ipa, page, guarded: place.guarded });
+                }
                 None => Abort::unmapped(place.ipa, false),
             },
             Err(abort) => abort,

@@ -38,7 +38,11 @@ impl Interp<'_> {
         if step == Step::Inactive {
             let count = debug::until_breakpoint(self.cpu, pc, ops.len());
             self.left -= count as i64;
-            return self.run_block::<TRACE_ON>(pc, &ops[..count]);
+            let done = self.run_block::<TRACE_ON>(pc, &ops[..count]);
+            if done.is_err() {
+                self.left += self.unfinished() as i64;
+            }
+            return done;
         }
         self.left -= 1;
         let exclusive = debug::is_load_exclusive(ops[0].word);
@@ -48,9 +52,11 @@ impl Interp<'_> {
                 self.cpu.pstate.put(SS, false);
                 self.stepped = Some(exclusive);
             }
-            // SVC completes by its exception; others will be stepped again.
-            Err(Stopped) if !self.cpu.pstate.any(SS) => self.stepped = Some(false),
-            Err(Stopped) => {}
+            Err(Stopped) => {
+                self.left += self.unfinished() as i64;
+                // SVC completes by its exception; others will be stepped again.
+                self.stepped = (!self.cpu.pstate.any(SS)).then_some(false);
+            }
         }
         done
     }

@@ -387,8 +387,8 @@ impl Emit for Interp<'_> {
         self.store_vector(access, addr, value)
     }
 
-    fn pointer(&mut self, _what: Pointer, value: u64, _modifier: u64) -> u64 {
-        value
+    fn pointer(&mut self, what: Pointer, value: u64, modifier: u64) -> u64 {
+        self.authenticate_pointer(what, value, modifier)
     }
 
     #[inline(always)]
@@ -397,8 +397,9 @@ impl Emit for Interp<'_> {
     }
 
     #[inline(always)]
-    fn branch_indirect(&mut self, target: u64, _how: Indirect) {
+    fn branch_indirect(&mut self, target: u64, how: Indirect) {
         self.next = self.cpu.regime.branch_address(target);
+        self.set_branch_type(how);
     }
 
     #[inline(always)]

@@ -20,8 +20,12 @@ mod debugging;
 #[cfg(test)]
 mod domain_tests;
 mod emit;
+mod landing;
 mod maintenance;
 mod memory;
+mod pauth;
+#[cfg(test)]
+mod programs;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -73,8 +77,12 @@ pub struct Interp<'a> {
     now: Now<'a>,
     /// Where control goes after this block.
     next: u64,
+    /// This block stands in a guarded page (FEAT_BTI).
+    guarded: bool,
     /// Instructions left before [`Interp::attend`].
     left: i64,
+    /// What `left` was when [`Cpu::instructions`] was last brought up to date.
+    accounted: i64,
     /// What is no longer to be believed of decoded code.
     stale: Stale,
     /// The last instruction was stepped; whether it was a load-exclusive. (`None`: it was not.)
@@ -112,7 +120,9 @@ pub fn run(
             map: &map,
             now,
             next: 0,
+            guarded: false,
             left: 0,
+            accounted: 0,
             stale: Stale::Words,
             stepped: None,
             stop: Stop::Exit(Exit::Canceled),
@@ -125,6 +135,7 @@ pub fn run(
                 (true, false) => interp.run::<true, false>(code, bell),
                 (true, true) => interp.run::<true, true>(code, bell),
             };
+            interp.account();
             match leave {
                 Leave::Exit(exit) => return exit,
                 Leave::Map => break,
@@ -168,23 +179,40 @@ impl Interp<'_> {
             } else {
                 code.block(self, pc).and_then(|ops| {
                     self.left -= ops.len() as i64;
-                    self.run_block::<TRACE_ON>(pc, ops)
+                    let done = self.run_block::<TRACE_ON>(pc, ops);
+                    if done.is_err() {
+                        self.left += self.unfinished() as i64;
+                    }
+                    done
                 })
             };
             match done {
                 Ok(()) => self.cpu.pc = self.next,
-                Err(Stopped) => match &self.stop {
-                    Stop::Exception(exception) => {
-                        // A guest that loops in faults still hears of the time.
-                        self.left -= 1;
-                        let at = self.cpu.pc;
-                        log::debug!(target: TRACE, "  -> {} at {at:#x}", exception.syndrome);
-                        self.cpu.take_exception(exception);
+                Err(Stopped) => {
+                    if let Some(exit) = self.stopped() {
+                        return Leave::Exit(exit);
                     }
-                    Stop::Exit(exit) => return Leave::Exit(*exit),
-                },
+                }
             }
         }
+    }
+
+    /// Takes the exception that stopped an instruction, or says that it is an exit.
+    #[inline(never)]
+    fn stopped(&mut self) -> Option<Exit> {
+        if let Stop::Exit(exit) = self.stop {
+            return Some(exit);
+        }
+        // A guest that loops in faults still hears of the time.
+        self.left -= 1;
+        self.accounted -= 1;
+        self.count_so_far(0);
+        if let Stop::Exception(exception) = &self.stop {
+            let at = self.cpu.pc;
+            log::debug!(target: TRACE, "  -> {} at {at:#x}", exception.syndrome);
+            self.cpu.take_exception(exception);
+        }
+        None
     }
 
     #[inline(always)]
@@ -221,7 +249,7 @@ impl Interp<'_> {
         if bell.pending() & Attention::MAP != 0 {
             return Some(Leave::Map);
         }
-        self.left = MOST_BETWEEN as i64;
+        self.set_left(MOST_BETWEEN);
         if let Some(deadline) = self.cpu.vtimer.deadline().filter(|_| !self.cpu.vtimer_mask) {
             let count = (self.now)().wrapping_sub(self.cpu.vtimer_offset);
             if self.cpu.vtimer.output(count) {
@@ -229,10 +257,11 @@ impl Interp<'_> {
                 return Some(Leave::Exit(Exit::VtimerActivated));
             }
             let soon = deadline.wrapping_sub(count).saturating_mul(INSTRUCTIONS_A_TICK);
-            self.left = soon.clamp(FEWEST_BETWEEN, MOST_BETWEEN) as i64;
+            self.set_left(soon.clamp(FEWEST_BETWEEN, MOST_BETWEEN));
         }
         // Which of them is taken first is IMPLEMENTATION DEFINED (DDI 0487 D1.3.6): SError, FIQ,
         // IRQ here.
+        self.count_so_far(0);
         if let Some(iss) = self.cpu.serror.filter(|_| !self.cpu.pstate.any(pstate::A)) {
             self.cpu.take_serror(iss);
         } else if self.cpu.fiq && !self.cpu.pstate.any(pstate::F) {
@@ -245,7 +274,37 @@ impl Interp<'_> {
 
     /// Asks for [`Interp::attend`] after this block: a line or a mask changed, or a timer.
     fn attend_soon(&mut self) {
-        self.left = 0;
+        self.set_left(0);
+    }
+
+    /// Brings the count of instructions up to date, with the whole block that runs.
+    fn account(&mut self) {
+        let done = self.accounted.wrapping_sub(self.left);
+        self.cpu.instructions = self.cpu.instructions.wrapping_add_signed(done);
+        self.accounted = self.left;
+    }
+
+    fn set_left(&mut self, left: u64) {
+        self.account();
+        self.left = left as i64;
+        self.accounted = self.left;
+    }
+
+    /// Inside a block: this instruction and those after it.
+    fn unfinished(&self) -> u64 {
+        self.next.wrapping_sub(self.cpu.pc) / 4
+    }
+
+    /// Tells the performance monitors of the instructions that were executed, less the last
+    /// `ahead`, which are accounted for but did not run yet. To be asked before PSTATE.EL changes,
+    /// and before a register of theirs is used.
+    fn count_so_far(&mut self, ahead: u64) {
+        if self.cpu.processor.pmu {
+            self.account();
+            let el = self.cpu.pstate.el();
+            let retired = self.cpu.instructions.wrapping_sub(ahead);
+            self.cpu.pmu.advance(retired, el);
+        }
     }
 
     /// Stops with an exception at EL1.

@@ -2,12 +2,12 @@
 
 use super::{Interp, Stopped};
 use crate::debug;
-use crate::emit::{Call, PstateField};
+use crate::emit::{Call, Pointer, PstateField};
 use crate::exception::Exception;
 use crate::mmu::Stale;
 use crate::sysreg::{self, Refusal};
 use anyvisor_arch::esr::{Esr, ExceptionClass, Wait};
-use anyvisor_arch::sysreg::Encoding;
+use anyvisor_arch::sysreg::{Encoding, SysReg};
 
 impl Interp<'_> {
     /// A call: an exception, a wait or an exception return.
@@ -16,6 +16,8 @@ impl Interp<'_> {
         match call {
             Call::Svc(imm) => {
                 debug::advance(self.cpu);
+                // It is executed, though it ends in an exception.
+                self.left -= 1;
                 Err(self.immediate(ExceptionClass::Svc, imm, 4))
             }
             // BRK goes to EL1, or to the hypervisor that asked for debug exceptions
@@ -36,7 +38,14 @@ impl Interp<'_> {
                 Err(self.exit(Esr::immediate(ExceptionClass::Smc, imm as u16).0, 0, 0))
             }
             Call::Eret | Call::EretAuthenticated(_) => {
-                self.cpu.exception_return();
+                let mut target = self.cpu.get(SysReg::ELR_EL1);
+                if let Call::EretAuthenticated(key) = call {
+                    let sp = self.cpu.sp[self.cpu.pstate.sp_index()];
+                    target = self.authenticate_pointer(Pointer::Authenticate(key), target, sp);
+                }
+                // The return itself counts where it comes from.
+                self.count_so_far(self.unfinished() - 1);
+                self.cpu.exception_return(target);
                 self.next = self.cpu.pc;
                 self.masks_changed();
                 Ok(())
@@ -100,6 +109,7 @@ impl Interp<'_> {
 
     /// MRS.
     pub(super) fn read_register(&mut self, encoding: Encoding, rt: u32) -> Result<u64, Stopped> {
+        self.count_so_far(self.unfinished());
         sysreg::read(self.cpu, encoding, rt, self.now).map_err(|r| self.refused(r))
     }
 
@@ -110,6 +120,7 @@ impl Interp<'_> {
         rt: u32,
         value: u64,
     ) -> Result<(), Stopped> {
+        self.count_so_far(self.unfinished() - 1);
         sysreg::write(self.cpu, encoding, rt, value, self.now).map_err(|r| self.refused(r))?;
         if std::mem::take(&mut self.cpu.tlb_stale) {
             self.tlb.flush_all();

@@ -123,15 +123,28 @@ pub struct Place {
     pub page: HostPage,
     /// Stage 1 calls it Device memory: unaligned accesses fault.
     pub device: bool,
+    /// Stage 1 calls it guarded (FEAT_BTI).
+    pub guarded: bool,
 }
 
-/// The rights that stage 2 leaves of those of stage 1.
-fn stage2_rights(perms: Perms) -> u16 {
-    let bits = |on, bits| if perms.contains(on) { bits } else { 0 };
-    bits(Perms::READ, rights::READ)
-        | bits(Perms::WRITE, rights::WRITE)
-        | bits(Perms::EXEC, rights::EXEC)
-}
+/// The rights that stage 2 leaves of those of stage 1, by its permissions.
+static STAGE2_RIGHTS: [u16; 8] = {
+    let mut table = [0; 8];
+    let mut perms = 0;
+    while perms < 8 {
+        if perms & Perms::READ.bits() as usize != 0 {
+            table[perms] |= rights::READ;
+        }
+        if perms & Perms::WRITE.bits() as usize != 0 {
+            table[perms] |= rights::WRITE;
+        }
+        if perms & Perms::EXEC.bits() as usize != 0 {
+            table[perms] |= rights::EXEC;
+        }
+        perms += 1;
+    }
+    table
+};
 
 /// Translates `va` for `want` with the right `need` (a bit of [`rights`]), checks everything,
 /// lets the access leave its mark in the descriptor and fills the TLB. `aligned` says whether the
@@ -173,12 +186,12 @@ pub fn translate(
     let Some((page, perms)) = map.lookup_near(&mut tlb.recent, leaf.ipa) else {
         return Err(Abort::unmapped(leaf.ipa, false));
     };
-    let allowed = stage2_rights(perms);
+    let allowed = STAGE2_RIGHTS[perms.bits() as usize & 7];
     if want != Want::Locate && allowed & need == 0 {
         return Err(Abort::denied(leaf.ipa, false));
     }
     tlb.fill(Entry::new(&cpu.regime, va, &leaf, page, rights & allowed));
-    Ok(Place { ipa: leaf.ipa, page, device: leaf.device && !fetch })
+    Ok(Place { ipa: leaf.ipa, page, device: leaf.device && !fetch, guarded: leaf.guarded() })
 }
 
 #[cfg(test)]

@@ -76,6 +76,11 @@ impl Default for Half {
 }
 
 impl Half {
+    /// How many bits of an address it resolves.
+    pub fn va_bits(&self) -> u32 {
+        64 - self.inside.leading_zeros()
+    }
+
     /// The half of `ttbr` with a TnSZ. `top` is how many bits of an address count, of data and
     /// of instructions.
     fn of(ttbr: u64, granule: Granule, size: u64, top: [u32; 2]) -> Self {

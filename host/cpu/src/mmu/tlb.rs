@@ -52,6 +52,8 @@ pub struct Entry {
     pub rights: u16,
     /// Device memory.
     pub device: bool,
+    /// A guarded page (FEAT_BTI).
+    pub guarded: bool,
     span_bits: u8,
     /// The host page.
     pub host: HostPage,
@@ -69,6 +71,7 @@ impl Entry {
         care: CONTEXT_EPOCH,
         rights: 0,
         device: false,
+        guarded: false,
         span_bits: 12,
         host: HostPage::NONE,
         ipa: 0,
@@ -83,6 +86,7 @@ impl Entry {
             care: if leaf.global { !CONTEXT_ASID } else { u32::MAX },
             rights,
             device: leaf.device,
+            guarded: leaf.guarded(),
             span_bits: leaf.span_bits as u8,
             host,
             ipa: leaf.ipa & !0xfff,

@@ -61,6 +61,13 @@ pub struct Leaf {
     pub clean: bool,
 }
 
+impl Leaf {
+    /// A guarded page, where indirect branches need landing pads.
+    pub fn guarded(&self) -> bool {
+        self.descriptor & descriptor::GP != 0
+    }
+}
+
 /// Finds the leaf for `va`, for a fetch or for data. Inlined: a leaf is large, and a translation
 /// wants only some of it.
 ///
@@ -137,7 +144,7 @@ pub fn walk(
 }
 
 /// The MMU is off: VA is IPA, data is Device memory (`AArch64.S1DisabledOutput`).
-#[inline(never)]
+#[inline(always)]
 fn flat(cpu: &Cpu, va: u64, fetch: bool) -> Result<Leaf, Abort> {
     let unused = 64 - cpu.regime.top(va, fetch);
     let ipa = va << unused >> unused;
@@ -196,22 +203,40 @@ pub fn update(
     Ok(page.exchange_u64(at as usize, old, new).is_ok())
 }
 
-/// Rights of a leaf: AP, UXN, PXN; the limits of the tables above it; SCTLR_EL1.WXN.
+/// Rights of a leaf: AP, UXN, PXN; the `limits` of the tables above it; SCTLR_EL1.WXN.
 /// With a `dirty_bit` AP\[2\] is not a right but a state.
 #[inline(always)]
-fn leaf_rights(leaf: u64, tables: u64, dirty_bit: bool, control: u64) -> u16 {
-    let el0 = leaf & descriptor::AP_EL0 != 0 && tables & descriptor::AP_TABLE_NO_EL0 == 0;
-    let read_only = leaf & descriptor::AP_READ_ONLY != 0 && !dirty_bit
-        || tables & descriptor::AP_TABLE_READ_ONLY != 0;
-    let uxn = leaf & descriptor::UXN != 0 || tables & descriptor::UXN_TABLE != 0;
-    let pxn = leaf & descriptor::PXN != 0 || tables & descriptor::PXN_TABLE != 0;
-    let wxn = control & sctlr::WXN != 0;
-    let index =
-        [el0, read_only, uxn, pxn, wxn].iter().rev().fold(0, |i, &on| i << 1 | usize::from(on));
-    RIGHTS[index & 31]
+fn leaf_rights(leaf: u64, limits: u64, dirty_bit: bool, control: u64) -> u16 {
+    let mut ap = leaf >> AP_SHIFT & if dirty_bit { 0b01 } else { 0b11 };
+    let mut xn = leaf >> XN_SHIFT & 0b11;
+    if limits & LIMITS != 0 {
+        if limits & descriptor::AP_TABLE_NO_EL0 != 0 {
+            ap &= !0b01;
+        }
+        if limits & descriptor::AP_TABLE_READ_ONLY != 0 {
+            ap |= 0b10;
+        }
+        xn |= limits >> XN_TABLE_SHIFT & 0b11;
+    }
+    let wxn = u64::from(control & sctlr::WXN != 0);
+    RIGHTS[(wxn << 4 | xn << 2 | ap) as usize & 31]
 }
 
-/// [`direct_rights`] of all five.
+/// AP\[1\] and AP\[2\]; PXN and UXN; PXNTable and UXNTable: each two bits side by side.
+const AP_SHIFT: u32 = descriptor::AP_EL0.trailing_zeros();
+const XN_SHIFT: u32 = descriptor::PXN.trailing_zeros();
+const XN_TABLE_SHIFT: u32 = descriptor::PXN_TABLE.trailing_zeros();
+const _: () = assert!(
+    descriptor::AP_READ_ONLY == descriptor::AP_EL0 << 1
+        && descriptor::UXN == descriptor::PXN << 1
+        && descriptor::UXN_TABLE == descriptor::PXN_TABLE << 1
+);
+const LIMITS: u64 = descriptor::AP_TABLE_NO_EL0
+    | descriptor::AP_TABLE_READ_ONLY
+    | descriptor::PXN_TABLE
+    | descriptor::UXN_TABLE;
+
+/// [`direct_rights`] of AP\[1\], AP\[2\], PXN, UXN and WXN.
 static RIGHTS: [u16; 32] = {
     let mut rights = [0; 32];
     let mut i = 0;
@@ -223,7 +248,7 @@ static RIGHTS: [u16; 32] = {
 };
 
 /// `AArch64.S1DirectBasePermissions`.
-const fn direct_rights(el0: bool, read_only: bool, uxn: bool, pxn: bool, wxn: bool) -> u16 {
+const fn direct_rights(el0: bool, read_only: bool, pxn: bool, uxn: bool, wxn: bool) -> u16 {
     let mut r = R1;
     if !read_only {
         r |= W1;

@@ -7,6 +7,7 @@
 //!   is its feature claimed?              no: UNDEFINED            (table: Kind::Gated)
 //!   does a control bit turn it away?     trap to EL1, UNDEFINED   (table: rules; traps.rs)
 //!   does the hypervisor want it?         exit with EC 0x18        (Kind::HypervisorTrap, ...)
+//!   is it a performance monitor?         any of these             (Kind::Monitor; pmu.rs)
 //!   then it happens                      stored, constant, or an effect
 //! ```
 //!
@@ -19,6 +20,7 @@
 
 pub mod cache;
 pub mod id;
+mod pmu;
 pub mod pstate;
 mod timer;
 pub mod traps;
@@ -26,9 +28,11 @@ pub mod traps;
 #[cfg(test)]
 mod tests;
 
+use crate::model::Feature;
 use crate::state::Cpu;
 use anyvisor_arch::debug::mdscr;
 use anyvisor_arch::esr::{Esr, SystemAccess};
+use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::{Api, Effect, Encoding, Kind, SysReg, Unlisted};
 
 /// The place of OSLSR_EL1.OSLK.
@@ -105,11 +109,27 @@ fn api_register(id: u16) -> Option<SysReg> {
 }
 
 /// Whether the access happens. `Ok(None)`: it does, and the register reads as zero.
+///
+/// With FEAT_IDST an ID register that EL0 may not read is no UNDEFINED instruction, but a trap to
+/// EL1, whose handler need not decode anything.
 fn permit(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<SysReg>, Refusal> {
+    match look_up(cpu, encoding, rt, read) {
+        Err(Refusal::Undefined) if read && cpu.pstate.el() == 0 && encoding.is_feature_id() => {
+            Err(Refusal::Trap(Esr::system(SystemAccess { encoding, rt: rt as u8, read })))
+        }
+        answer => answer,
+    }
+}
+
+fn look_up(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<SysReg>, Refusal> {
     let el = cpu.pstate.el();
     let syndrome = || Esr::system(SystemAccess { encoding, rt: rt as u8, read });
     let Some(register) = SysReg::from_encoding(encoding) else {
         return match encoding.unlisted() {
+            // Event counters past the last one, where there are any.
+            Unlisted::HypervisorTrap if encoding.crn() == 14 && cpu.processor.pmu => {
+                Err(Refusal::Undefined)
+            }
             Unlisted::ReadsAsZero if el >= 1 && read => Ok(None),
             Unlisted::HypervisorTrap if el >= 1 => Err(Refusal::Exit(syndrome())),
             _ => Err(Refusal::Undefined),
@@ -119,6 +139,9 @@ fn permit(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<S
     let lowest = if read { row.read } else { row.write };
     if !lowest.allows(el) || matches!(row.kind, Kind::Gated(_)) {
         return Err(Refusal::Undefined);
+    }
+    if let Kind::Monitor(monitor) = row.kind {
+        pmu::check(cpu, monitor, read, syndrome)?;
     }
     for &rule in row.rules {
         traps::check(cpu, rule, syndrome)?;
@@ -137,6 +160,7 @@ fn value(cpu: &Cpu, register: SysReg, now: Now) -> u64 {
         Kind::Storage | Kind::Constant | Kind::Gated(_) | Kind::HypervisorTrap => {
             return cpu.get(register);
         }
+        Kind::Monitor(monitor) => return cpu.pmu.read(monitor),
         Kind::Behaviour(effect) => effect,
     };
     match effect {
@@ -152,31 +176,45 @@ fn value(cpu: &Cpu, register: SysReg, now: Now) -> u64 {
     }
 }
 
+/// The bits of a register that only one model has: FEAT_BTI's.
+fn of_model(cpu: &Cpu, register: SysReg) -> u64 {
+    if !cpu.processor.model.has(Feature::Bti) {
+        return 0;
+    }
+    match register {
+        SysReg::SCTLR_EL1 => sctlr::BT0 | sctlr::BT1,
+        SysReg::SPSR_EL1 => anyvisor_arch::pstate::BTYPE,
+        _ => 0,
+    }
+}
+
 /// What a write does.
 fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
     let row = register.row();
+    let kept = row.masked(value) | value & of_model(cpu, register);
     let effect = match row.kind {
         Kind::Storage | Kind::Gated(_) | Kind::HypervisorTrap => {
-            return cpu.set(register, row.masked(value));
+            return cpu.set(register, kept);
         }
         Kind::Constant => return,
+        Kind::Monitor(monitor) => return cpu.pmu.write(monitor, value, cpu.pstate.el()),
         Kind::Behaviour(effect) => effect,
     };
     match effect {
         Effect::Translation => {
-            cpu.set(register, row.masked(value));
+            cpu.set(register, kept);
             // A TLB holds what SCTLR, TCR and MAIR made of a descriptor; what a table base names
             // is told apart by the ASID, and otherwise the guest's to invalidate.
             cpu.tlb_stale |= !matches!(register, SysReg::TTBR0_EL1 | SysReg::TTBR1_EL1);
             cpu.regime_changed();
         }
         // CPACR_EL1 is looked at when an instruction asks.
-        Effect::FpAccess => cpu.set(register, row.masked(value)),
+        Effect::FpAccess => cpu.set(register, kept),
         Effect::Debug => {
             let locked = register == SysReg::MDSCR_EL1 && cpu.os_lock;
             let saved = if locked { mdscr::WRITABLE_LOCKED } else { 0 };
-            let kept = if locked { 0 } else { cpu.get(register) & !row.writable };
-            cpu.set(register, row.masked(value) | value & saved | kept);
+            let others = cpu.get(register) & !row.writable & !saved;
+            cpu.set(register, kept | value & saved | others);
             // Data accesses are watched, or no more.
             cpu.regime_changed();
         }

@@ -18,6 +18,9 @@ pub(super) fn read(cpu: &Cpu, view: View) -> u64 {
         View::Daif => field(DAIF),
         View::Nzcv => field(NZCV),
         View::Pan => field(PAN),
+        View::Uao => field(UAO),
+        View::Dit => field(DIT),
+        View::Ssbs => field(SSBS),
         View::SpEl0 => cpu.sp[0],
         View::SpEl1 => cpu.sp[1],
         // ISR_EL1 has A, I and F where PSTATE has their masks.
@@ -35,6 +38,9 @@ pub(super) fn write(cpu: &mut Cpu, view: View, value: u64) {
         View::Daif => replace(cpu, DAIF, value),
         View::Nzcv => replace(cpu, NZCV, value),
         View::Pan => replace(cpu, PAN, value),
+        View::Uao => replace(cpu, UAO, value),
+        View::Dit => replace(cpu, DIT, value),
+        View::Ssbs => replace(cpu, SSBS, value),
         View::SpEl0 => cpu.sp[0] = value,
         View::SpEl1 => cpu.sp[1] = value,
         View::CurrentEl | View::Interrupts => {}
@@ -44,7 +50,8 @@ pub(super) fn write(cpu: &mut Cpu, view: View, value: u64) {
 /// MSR (immediate): `imm` is CRm.
 ///
 /// # Errors
-/// At EL0: DAIFSet and DAIFClr without SCTLR_EL1.UMA trap to EL1, SPSel and PAN are UNDEFINED.
+/// At EL0: DAIFSet and DAIFClr without SCTLR_EL1.UMA trap to EL1, SPSel, PAN and UAO are
+/// UNDEFINED.
 pub fn write_immediate(cpu: &mut Cpu, field: PstateField, imm: u32) -> Result<(), Refusal> {
     let el0 = cpu.pstate.el() == 0;
     let trapped = el0 && !traps::sctlr_has(cpu, sctlr::UMA);
