@@ -215,7 +215,7 @@ pub const LATER: &[Later] = &[
     later("-10110101100000000011-----------", "FEAT_CSSC: CTZ, CNT"),
     later("-101101011000000001000----------", "FEAT_CSSC: ABS"),
     later("0110100--0----------------------", "FEAT_MTE: STGP"),
-    later("1111100000111111-001------------", "FEAT_LS64 (Armv8.7): ST64B"),
+    later("1111100000111111100100----------", "FEAT_LS64 (Armv8.7): ST64B"),
     later("11111000001-----101-00----------", "FEAT_LS64: ST64BV, ST64BV0"),
     later("1111100000111111110100----------", "FEAT_LS64: LD64B"),
     later("--0010001-0-----0---------------", "FEAT_LOR: LDLAR, STLLR; ID_AA64MMFR1_EL1.LO is 0 in every model"),

@@ -12,6 +12,8 @@
 //!     execute |i, e| { the meaning, in the words of `Emit` }
 //! ```
 //!
+//! The comment, the picture and the fields' names are what `anyvisor explain` shows ([`About`]).
+//!
 //! From a group of rows the macro [`rows`] makes a struct of fields for each row (an
 //! [`Instruction`]) and the group's table. The tables are joined here. Two rows whose pictures
 //! overlap do not compile, so the order of rows means nothing.
@@ -24,6 +26,7 @@
 //! two rows in [`simd_fp`] trap as CPACR_EL1 says, and are UNDEFINED otherwise); HLT and DCPS
 //! (halting debug, which a guest never has).
 
+mod about;
 mod atomic;
 mod branch;
 mod data_immediate;
@@ -39,6 +42,7 @@ mod simd;
 mod structures;
 pub(crate) mod system;
 
+pub use about::{About, Part};
 pub use pattern::{Field, Pattern};
 
 use crate::emit::{Call, Emit};
@@ -49,6 +53,12 @@ use std::sync::LazyLock;
 pub trait Instruction: Sized {
     /// The row's name.
     const NAME: &'static str;
+    /// The comment in front of the row.
+    const NOTE: &'static str;
+    /// The bit picture.
+    const PICTURE: &'static str;
+    /// The fields and their letters in the picture.
+    const FIELDS: &'static [(&'static str, &'static str)];
     /// Its fixed bits.
     const PATTERN: Pattern;
     /// The bits of its selector fields: those that choose what is done, not on what.
@@ -80,17 +90,21 @@ pub trait Visitor {
 
 /// Turns rows into structs, and the group's table and dispatch.
 macro_rules! rows {
-    ($($(#[$doc:meta])* $name:ident $picture:literal { $($field:ident = $letter:ident),* $(,)? }
+    ($($(#[doc = $doc:literal])* $name:ident $picture:literal { $($field:ident = $letter:ident),* $(,)? }
         $(nonzero $nonzero:ident,)? $(unless |$u:ident| $reserved:expr,)? $(needs $feature:ident,)? $([$ends:ident])?
         text |$t:ident, $pc:ident| $text:block
         execute |$i:ident, $e:ident| $body:block)*) => {
         $(
-            $(#[$doc])*
+            $(#[doc = $doc])*
             #[derive(Clone, Copy, Debug)]
             pub struct $name { $($field: u32),* }
 
             impl $crate::a64::Instruction for $name {
                 const NAME: &'static str = stringify!($name);
+                const NOTE: &'static str = concat!($($doc, "\n"),*);
+                const PICTURE: &'static str = $picture;
+                const FIELDS: &'static [(&'static str, &'static str)] =
+                    &[$((stringify!($field), stringify!($letter))),*];
                 const PATTERN: $crate::a64::Pattern = $crate::a64::Pattern::new($picture)
                     $(.with_nonzero($crate::a64::Field::new($picture, stringify!($nonzero))))?;
                 const ENDS: bool = rows!(@ends $($ends)?);
@@ -171,6 +185,9 @@ pub struct Unallocated(u32);
 
 impl Instruction for Unallocated {
     const NAME: &'static str = "Unallocated";
+    const NOTE: &'static str = "No row has these bits.";
+    const PICTURE: &'static str = "--------------------------------";
+    const FIELDS: &'static [(&'static str, &'static str)] = &[];
     const PATTERN: Pattern = Pattern { mask: 0, value: 0, nonzero: 0 };
     const ENDS: bool = true;
     const FEATURE: Option<Feature> = None;
@@ -302,12 +319,17 @@ impl Row {
                 I::fields(self.0).reserved()
             }
         }
+        Self::by_fixed_bits(word)
+            .filter(|row| !row.visit(Reserved(word)))
+            .unwrap_or(Row { group: NO_GROUP, index: 0 })
+    }
+
+    /// The row whose fixed bits a word has, even if its fields are reserved.
+    fn by_fixed_bits(word: u32) -> Option<Self> {
         CANDIDATES[(word >> 22) as usize]
             .iter()
             .find(|row| GROUPS[row.group as usize][row.index as usize].matches(word))
-            .filter(|row| !row.visit(Reserved(word)))
             .copied()
-            .unwrap_or(Row { group: NO_GROUP, index: 0 })
     }
 
     /// Every row, group by group.

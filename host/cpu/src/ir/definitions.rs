@@ -273,7 +273,7 @@ impl<M: Machine<V = u64, Q = u128>> Emit for Definitions<'_, M> {
         // when it is read as unsigned, and the high half by the other operand.
         let split = |a: u64| (u128::from(a) >> 32, u128::from(a as u32));
         let ((a1, a0), (b1, b0)) = (split(a), split(b));
-        let middle = a1 * b0 + (a0 * b0 >> 32);
+        let middle = a1 * b0 + ((a0 * b0) >> 32);
         let middle_low = a0 * b1 + u128::from(middle as u32);
         let high = a1 * b1 + (middle >> 32) + (middle_low >> 32);
         let excess = |by: u64, of: u64| if is_signed && bit(by, 63) { i128::from(of) } else { 0 };
@@ -369,5 +369,34 @@ impl<M: Machine<V = u64, Q = u128>> Emit for Definitions<'_, M> {
 
     fn branch_bit(&mut self, a: u64, bit_number: u32, set: bool, offset: i64) {
         self.branch_if(bit(a, bit_number) == set, offset);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The check values of the catalogue of CRC algorithms: of "123456789", complemented before
+    /// and after.
+    #[test]
+    fn crcs_are_those_of_everybody() {
+        let whole = |polynomial| {
+            b"123456789".iter().fold(!0, |sum, byte| crc(polynomial, sum, u64::from(*byte), 8))
+        };
+        assert_eq!(!whole(0x04c1_1db7), 0xcbf4_3926);
+        assert_eq!(!whole(0x1edc_6f41), 0xe306_9283);
+    }
+
+    #[test]
+    fn flags_are_those_of_add_with_carry() {
+        let sub = |size, a, b| {
+            let (result, flags) = subtract(size, a, b);
+            (result, flags.bits() >> 28)
+        };
+        let (n, z, c, v) = (8, 4, 2, 1);
+        assert_eq!(sub(Size::X, 5, 5), (0, z | c));
+        assert_eq!(sub(Size::X, 4, 5), (u64::MAX, n));
+        assert_eq!(sub(Size::X, 1 << 63, 1), (u64::MAX >> 1, c | v));
+        assert_eq!(sub(Size::W, 1 << 31, 1), (0x7fff_ffff, c | v));
     }
 }

@@ -34,7 +34,7 @@ impl Display for Listing<'_> {
             let pc = self.pc.wrapping_add(4 * index as u64);
             writeln!(f, "{pc:#x}  {}", crate::text(*word, pc).replace('\t', " "))?;
             while let Some(step) = steps.next_if(|step| step.index as usize == index) {
-                writeln!(f, "    {}", Line::of(step, self.pc))?;
+                writeln!(f, "    {}", step.text(self.pc))?;
             }
         }
         Ok(())
@@ -51,14 +51,14 @@ struct Line {
     operands: Vec<String>,
 }
 
-impl Line {
-    /// The text of an operation.
-    fn of(step: &Step, block: u64) -> String {
-        let pc = block.wrapping_add(4 * u64::from(step.index));
-        let name = step.op.name().into();
-        let mut line = Self { block, pc, name, size: None, operands: Vec::new() };
-        line.arguments(&step.op);
-        let out = match step.out {
+impl Step {
+    /// The operation as text, in a block that stands at `block`.
+    pub fn text(&self, block: u64) -> String {
+        let pc = block.wrapping_add(4 * u64::from(self.index));
+        let name = self.op.name().into();
+        let mut line = Line { block, pc, name, size: None, operands: Vec::new() };
+        line.arguments(&self.op);
+        let out = match self.out {
             Out::Nothing => String::new(),
             Out::V(n) => format!("%{n} = "),
             Out::Pair(n, m) => format!("%{n}, %{m} = "),
@@ -68,9 +68,11 @@ impl Line {
         if !line.operands.is_empty() {
             text = text + " " + &line.operands.join(", ");
         }
-        if step.op.may_stop() { text + " ?" } else { text }
+        if self.op.may_stop() { text + " ?" } else { text }
     }
+}
 
+impl Line {
     fn suffix(&mut self, suffix: impl Display) {
         self.name += &format!(".{suffix}");
     }
@@ -105,8 +107,13 @@ impl Argument for V {
 
 impl Argument for (V, V) {
     fn show(&self, name: &str, line: &mut Line) {
+        let first = line.operands.len();
         self.0.show(name, line);
         self.1.show(name, line);
+        // Of two pairs each says which it is.
+        if matches!(name, "expected" | "new") {
+            line.operands[first].insert_str(0, &format!("{name} "));
+        }
     }
 }
 

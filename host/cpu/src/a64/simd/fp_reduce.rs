@@ -20,7 +20,7 @@ const S: u32 = 2;
 type Operation = (&'static str, Function);
 
 /// By opcode<1:0>, and then by a.
-const OPERATIONS: [[Option<Operation>; 2]; 4] = [
+static OPERATIONS: [[Option<Operation>; 2]; 4] = [
     [Some(("fmaxnm", function!(fmaxnmv))), Some(("fminnm", function!(fminnmv)))],
     [Some(("fadd", function!(faddv))), None],
     [None, None],

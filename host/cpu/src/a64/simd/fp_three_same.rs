@@ -47,7 +47,7 @@ macro_rules! operations {
 
 /// By `opc`, and then by U:a.
 #[rustfmt::skip]
-const OPERATIONS: [[Option<Operation>; 4]; 8] = operations! {
+static OPERATIONS: [[Option<Operation>; 4]; 8] = operations! {
     // 00                01                  10                11
     [(Vector fmaxnm),    (Vector fminnm),    (Vector fmaxnmp), (Vector fminnmp)] // 000
     [(Accumulate fmla),  (Accumulate fmls),  (Long fmlal2),    (Long fmlsl2)]    // 001

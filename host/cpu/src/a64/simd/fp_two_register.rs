@@ -86,7 +86,7 @@ type Table<const COLUMNS: usize, const ROWS: usize> = [[Option<Operation>; COLUM
 
 /// Opcodes 011xx with a = 1, and then by U.
 #[rustfmt::skip]
-const SIGNS: Table<2, 4> = operations! {
+static SIGNS: Table<2, 4> = operations! {
     [(Both fcmgt fcmgt_zero Nothing), (Both fcmge fcmge_zero Nothing)] // 01100
     [(Both fcmeq fcmeq_zero Nothing), (Both fcmle fcmle_zero Nothing)] // 01101
     [(Both fcmlt fcmlt_zero Nothing), ()]                              // 01110
@@ -95,7 +95,7 @@ const SIGNS: Table<2, 4> = operations! {
 
 /// Opcodes 110xx, and then by U:a.
 #[rustfmt::skip]
-const ROUNDINGS: Table<4, 4> = operations! {
+static ROUNDINGS: Table<4, 4> = operations! {
     // 11000
     [(Vector frintn frint Rounding(EVEN)), (Vector frintp frint Rounding(UP)),
      (Vector frinta frint Rounding(AWAY)), ()]
@@ -112,7 +112,7 @@ const ROUNDINGS: Table<4, 4> = operations! {
 
 /// Opcodes 111xx with a = 0, and then by U.
 #[rustfmt::skip]
-const CONVERSIONS: Table<2, 4> = operations! {
+static CONVERSIONS: Table<2, 4> = operations! {
     [(Both fcvtas fcvts Conversion(AWAY)), (Both fcvtau fcvtu Conversion(AWAY))] // 11100
     [(Both scvtf scvtf Conversion(FPCR)),  (Both ucvtf ucvtf Conversion(FPCR))]  // 11101
     [(VectorNotHalf frint32z),             (VectorNotHalf frint32x)]             // 11110
@@ -121,7 +121,7 @@ const CONVERSIONS: Table<2, 4> = operations! {
 
 /// Opcodes 111x1 with a = 1, and then by U.
 #[rustfmt::skip]
-const ESTIMATES: Table<2, 2> = operations! {
+static ESTIMATES: Table<2, 2> = operations! {
     [(Both frecpe),   (Both frsqrte)] // 11101
     [(Scalar frecpx), (Vector fsqrt)] // 11111
 };
