@@ -3,6 +3,7 @@
 mod abort;
 mod alignment;
 mod at;
+mod bti;
 mod debug;
 mod exception;
 mod fp;
@@ -11,6 +12,7 @@ mod illegal;
 mod memory;
 mod mmio;
 mod mmu;
+mod pauth;
 mod permission;
 mod pmu;
 mod registers;

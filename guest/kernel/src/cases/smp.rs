@@ -3,12 +3,18 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use aarch64_cpu::registers::{ID_AA64ISAR0_EL1, MPIDR_EL1};
+use aarch64_cpu::asm::barrier;
+use aarch64_cpu::registers::{ID_AA64ISAR0_EL1, MPIDR_EL1, TTBR1_EL1};
 use anyvisor_abi::case::Needs;
 use anyvisor_abi::smccc::{ALREADY_ON, INVALID_PARAMETERS, ON_PENDING};
+use anyvisor_arch::descriptor::Granule;
 use anyvisor_arch::id::isar0;
-use tock_registers::interfaces::Readable;
+use tock_registers::interfaces::{Readable, Writeable};
 
+use crate::access::{El, store};
+use crate::mmu::DATA;
+use crate::mmu::table::page;
+use crate::mmu::window::Window;
 use crate::smp::{self, affinity_info, cpu_on, other_affinity, own_affinity};
 use crate::{case, check_eq, skip};
 
@@ -248,6 +254,64 @@ case! {
             wait_for(&FLAG, round | 1 << 63);
             let reply = REPLY.0.load(Ordering::Relaxed);
             check_eq!(reply, round * round * 3, "the reply of round {}", round);
+        }
+        second.join();
+    }
+}
+
+case! {
+    /// TLBI of the inner shareable kind takes a translation from every CPU: after DSB no CPU uses
+    /// the old one. The page is changed by break-before-make, as the manual wants it.
+    "smp.tlbi_broadcast": "TLBI VAAE1IS, DSB on one CPU: the other reads the new page at once";
+    reference: "DDI 0487: TLBI VAAE1IS; ordering and completion of TLB maintenance; break-before-make";
+    needs: Needs::PSCI.vcpus(2);
+    fn tlbi_broadcast() {
+        const CHANGES: u64 = 200;
+        const VA: u64 = 0x7000;
+        /// Reads the word at the window's page whenever it is asked to.
+        extern "C" fn body(root: u64) {
+            TTBR1_EL1.set(root);
+            barrier::isb(barrier::SY);
+            let va = COUNT.0.load(Ordering::Acquire);
+            for round in 1..=CHANGES {
+                wait_for(&FLAG, round);
+                let value: u64;
+                // SAFETY: the page is mapped whenever the other CPU asks.
+                unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) va, options(nostack)) };
+                REPLY.0.store(value, Ordering::Relaxed);
+                FLAG.0.store(round | 1 << 63, Ordering::Release);
+            }
+        }
+        clear();
+        let mut window = Window::open(Granule::K4, 39);
+        let pages = [1, 2].map(|value| {
+            let pa = window.tables.take(Granule::K4.size());
+            store(El::El1, pa, value).value();
+            pa
+        });
+        let va = window.base() + VA;
+        COUNT.0.store(va, Ordering::Release);
+        let second = smp::start(body, window.tables.root());
+        for round in 1..=CHANGES {
+            // An empty descriptor, no CPU has the old one any more, and then the new one.
+            window.tables.set(va, 3, 0);
+            // SAFETY: what is forgotten is read again from the tables.
+            unsafe {
+                asm!(
+                    "dsb ish",
+                    "tlbi vaae1is, {}",
+                    "dsb ish",
+                    "isb",
+                    in(reg) page(va),
+                    options(nostack)
+                );
+            }
+            let which = (round % 2) as usize;
+            window.tables.map(va, pages[which], 3, DATA);
+            FLAG.0.store(round, Ordering::Release);
+            wait_for(&FLAG, round | 1 << 63);
+            let seen = REPLY.0.load(Ordering::Relaxed);
+            check_eq!(seen, which as u64 + 1, "what the other CPU reads after change {}", round);
         }
         second.join();
     }
