@@ -233,7 +233,7 @@ fn updates_of_two_vcpus_are_never_lost() {
         }
     });
     assert_eq!(ram.get(DATA), 2 * ROUNDS);
-    assert_eq!(ram.get(DATA + 0x1b) & 0xffff, 2 * ROUNDS & 0xffff);
+    assert_eq!(ram.get(DATA + 0x1b) & 0xffff, (2 * ROUNDS) & 0xffff);
     assert_eq!(ram.get(DATA + 0x23), 2 * ROUNDS);
     assert_eq!([ram.get(DATA + 0x40), ram.get(DATA + 0x48)], [2 * ROUNDS; 2]);
 }
@@ -342,7 +342,7 @@ fn pointers_are_signed_if_the_key_is_enabled() {
     };
     let signed = sign(sctlr::EN_IA, &[PACIA_X1_X2]);
     assert_ne!(signed, DATA);
-    assert_eq!((signed ^ DATA) & (1 << 55 | (1 << 39) - 1), 0, "the code is in its place");
+    assert_eq!((signed ^ DATA) & ((1 << 55) | ((1 << 39) - 1)), 0, "the code is in its place");
     assert_eq!(sign(sctlr::EN_IA, &[PACIA_X1_X2, AUTIA_X1_X2]), DATA);
     assert_eq!(sign(sctlr::EN_IB, &[PACIA_X1_X2]), DATA);
 }
