@@ -78,8 +78,10 @@ fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         Topic::all().filter(|topic| bench.setting.wants(topic.name())).collect();
     let weights = topics.iter().map(|topic| topic.weight()).sum();
     let trial = |topic: Topic| {
-        if let Some((name, reason)) = exempt::ROWS.iter().find(|(name, _)| *name == topic.name()) {
-            return ignored(&format!("diff::{name}"), reason);
+        if let Topic::Row(row) = topic
+            && let Some(reason) = exempt::row(row)
+        {
+            return ignored(&format!("diff::{}", row.name()), reason);
         }
         let bench = bench.clone();
         let cases = bench.setting.cases(topic.weight(), weights);

@@ -105,7 +105,7 @@ rows! {
         text |i, pc| {
             let (count, elements) = list(i.opcode).unwrap_or((1, 1));
             let list = registers(i.rt, count, arrangement(i.esize, i.q));
-            let to = address(i.rn, i.post, i.rm, count * 8 << i.q);
+            let to = address(i.rn, i.post, i.rm, (count * 8) << i.q);
             format!("{}{elements}\t{list}, {to}", ["st", "ld"][i.load as usize])
         }
         execute |i, e| {

@@ -6,7 +6,7 @@ use crate::emit::{Barrier, Call, Emit, Pointer, PstateField, Size};
 use anyvisor_arch::sysreg::{Encoding, SysReg};
 
 /// The name of a system register, or its generic spelling.
-fn register(encoding: Encoding) -> String {
+pub(crate) fn register(encoding: Encoding) -> String {
     match SysReg::from_encoding(encoding) {
         Some(reg) => reg.name().to_lowercase(),
         None => encoding.to_string().to_lowercase(),
@@ -99,9 +99,10 @@ rows! {
             Ok(())
         }
 
-    /// HINT #16 to #23: ESB; PSB, TSB, CSDB and others, which have nothing to wait for: there is
-    /// no profiling, no trace, no speculation.
+    /// HINT #16 to #23: ESB; PSB, TSB, CSDB and others, which have nothing to wait for: there is no
+    /// profiling, no trace, no speculation.
     HintBarrier "110101010000001100100010ooo11111" { op = o }
+        [ends]
         text |i, pc| { hint(2, i.op) }
         execute |i, e| {
             if i.op == 0 {
