@@ -45,8 +45,7 @@ pub fn word() -> Result<(), Failed> {
         workers.into_iter().map(|worker| worker.join().unwrap_or_else(panicked)).collect()
     });
     outcomes.into_iter().collect::<Result<(), Failed>>()?;
-    let count = |row: Row| 1u64 << row.pattern().mask.count_zeros();
-    let sum: u64 = Row::all().map(count).sum();
+    let sum: u64 = Row::all().map(|row| row.pattern().words()).sum();
     let marked = marked.into_inner();
     if marked != sum {
         return Err(format!("{marked} words have a row, the pictures have {sum}").into());
@@ -65,13 +64,17 @@ fn mark(marks: &mut [u64], piece: u32) -> Result<(), Failed> {
         let (fixed, value) = (pattern.mask | top.mask, pattern.value | top.value);
         let mut word = value;
         loop {
-            let place = word & !top.mask;
-            let (at, bit) = ((place / 64) as usize, 1 << (place % 64));
-            let found = Row::of(word);
-            if marks[at] & bit != 0 || found != row && !found.is_unallocated() {
-                return Err(format!("{word:#010x}: {}, but {}", row.name(), found.name()).into());
+            if pattern.matches(word) {
+                let place = word & !top.mask;
+                let (at, bit) = ((place / 64) as usize, 1 << (place % 64));
+                let found = Row::of(word);
+                if marks[at] & bit != 0 || found != row && !found.is_unallocated() {
+                    return Err(
+                        format!("{word:#010x}: {}, but {}", row.name(), found.name()).into()
+                    );
+                }
+                marks[at] |= bit;
             }
-            marks[at] |= bit;
             // The next value of the bits that are not fixed.
             word = (word | fixed).wrapping_add(1) & !fixed | value;
             if word == value {

@@ -82,7 +82,9 @@ fn line(line: &str) -> Option<Option<String>> {
     let address = columns.next()?.trim().strip_suffix(':')?;
     u64::from_str_radix(address, 16).ok()?;
     let (_, text) = (columns.next()?, columns.next()?);
-    if text.starts_with(".inst") || text.starts_with("udf") {
+    // What it knows no name for it prints by its numbers: `msr s0_3_c4_c0_2, x1`.
+    let nameless = text.starts_with("msr\ts0_") || text.starts_with("msr\ts1_");
+    if text.starts_with(".inst") || text.starts_with("udf") || nameless {
         return Some(None);
     }
     let end = ["//", "; "].iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());

@@ -12,16 +12,18 @@ use std::sync::LazyLock;
 const ROWS: [(&str, &str); 1] = [("Svc", "it is a system call: what comes back is the kernel's")];
 
 /// Rows of which every word is UNDEFINED, or trapped, at EL0.
-pub const NEVER_AT_EL0: [&str; 4] = ["Eret", "Hvc", "Smc", "MsrImm"];
+pub const NEVER_AT_EL0: [&str; 5] = ["Eret", "EretAuthenticated", "Hvc", "Smc", "MsrImm"];
 
-/// op1:CRn:CRm:op2 of DC CVAC, CVAU, CVAP, CVADP, CIVAC and IC IVAU.
-pub const CACHE_OPERATIONS: [u32; 6] = [0x1bd1, 0x1bd9, 0x1be1, 0x1be9, 0x1bf1, 0x1ba9];
+/// op1:CRn:CRm:op2 of DC CVAC, CVAU, CIVAC and IC IVAU.
+pub const CACHE_OPERATIONS: [u32; 4] = [0x1bd1, 0x1bd9, 0x1bf1, 0x1ba9];
+/// DC CVAP and CVADP, which the oracle has in system mode only.
+const SYS_PERSISTENCE: [u32; 2] = [0x1be1, 0x1be9];
 /// DC ZVA. Its block is larger in the oracle's CPU: it is compared with another, `ZeroBlock`.
 const SYS_ZVA: u32 = 0x1ba1;
 
 /// What the oracle has and our CPU has not.
 #[rustfmt::skip]
-const FOREIGN: [(&str, &str); 11] = [
+const FOREIGN: [(&str, &str); 17] = [
     ("1-0100011-----------------------", "FEAT_MTE: ADDG, SUBG"),
     ("10011010110-----00010-----------", "FEAT_MTE: IRG, GMI"),
     ("10011010110-----000000----------", "FEAT_MTE: SUBP"),
@@ -31,6 +33,12 @@ const FOREIGN: [(&str, &str); 11] = [
     ("1101010100000-110100----100-----", "FEAT_MTE: MSR TCO, #imm"),
     ("110101010000101101110100011-----", "FEAT_MTE: DC GVA"),
     ("110101010000101101110100100-----", "FEAT_MTE: DC GZVA"),
+    ("110101010000101101111---011-----", "FEAT_MTE: DC CGVAC and kin"),
+    ("110101010000101101111---101-----", "FEAT_MTE: DC CGDVAC and kin"),
+    ("11001110010-----0---------------", "FEAT_SM3: SM3SS1"),
+    ("11001110010-----10--------------", "FEAT_SM3: SM3TT1A and kin"),
+    ("11001110011-----1100------------", "FEAT_SM3, FEAT_SM4: SM3PARTW1, SM3PARTW2, SM4EKEY"),
+    ("1100111011000000100001----------", "FEAT_SM4: SM4E"),
     ("11010101000010110111001110------", "FEAT_SPECRES: CFP RCTX, DVP RCTX"),
     ("110101010000101101110011111-----", "FEAT_SPECRES: CPP RCTX"),
 ];
@@ -94,7 +102,9 @@ pub fn word(row: Row, word: u32) -> bool {
         // fault; XZR would be such an address.
         "Sys" => {
             let operation = word >> 5 & 0x3fff;
-            operation == SYS_ZVA || CACHE_OPERATIONS.contains(&operation) && word & 31 == 31
+            operation == SYS_ZVA
+                || SYS_PERSISTENCE.contains(&operation)
+                || CACHE_OPERATIONS.contains(&operation) && word & 31 == 31
         }
         "Mrs" | "MsrReg" => system_register(Encoding::of_instruction(word)),
         // An SP that is aligned cannot make up for an offset that is not: see `Misaligned`.

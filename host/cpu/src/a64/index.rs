@@ -199,7 +199,29 @@ pub const CLASSES: &[Class] = &[
 #[rustfmt::skip]
 pub const LATER: &[Later] = &[
     later("01010100-------------------1----", "FEAT_HBC (Armv8.8): BC.cond"),
+    later("11010100010----------------00000", "halting debug, which a guest never has: HLT"),
+    later("11010100101----------------000--", "halting debug: DCPS1, DCPS2, DCPS3"),
+    later("11010110101111110000001111100000", "halting debug: DRPS"),
+    later("11010100011----------------00000", "FEAT_TME: TCANCEL"),
+    later("11010101000000110011000001111111", "FEAT_TME: TCOMMIT"),
+    later("11010101000000110011--1000111111", "FEAT_XS (Armv8.7): DSB with nXS"),
+    later("1101010100000-110100----100-----", "FEAT_MTE: MSR TCO, #imm"),
+    later("11010101000000110100----01111111", "FEAT_SME: MSR SVCR, #imm (SMSTART, SMSTOP)"),
+    later("11010101000000010100000-00011111", "FEAT_NMI (Armv8.8): MSR ALLINT, #imm"),
+    later("1101010100101-------------------", "SYSL: no operation with a result was allocated before Armv9.4"),
+    later("-0-11010110-----000000----------", "FEAT_MTE: SUBP, SUBPS"),
     later("10011010110-----00010-----------", "FEAT_MTE: IRG, GMI"),
+    later("-0011010110-----0110------------", "FEAT_CSSC (Armv8.9): SMAX, SMIN, UMAX, UMIN"),
+    later("-10110101100000000011-----------", "FEAT_CSSC: CTZ, CNT"),
+    later("-101101011000000001000----------", "FEAT_CSSC: ABS"),
+    later("0110100--0----------------------", "FEAT_MTE: STGP"),
+    later("1111100000111111100100----------", "FEAT_LS64 (Armv8.7): ST64B"),
+    later("11111000001-----101-00----------", "FEAT_LS64: ST64BV, ST64BV0"),
+    later("1111100000111111110100----------", "FEAT_LS64: LD64B"),
+    later("--0010001-0-----0---------------", "FEAT_LOR: LDLAR, STLLR; ID_AA64MMFR1_EL1.LO is 0 in every model"),
+    later("11001110010-----0---------------", "FEAT_SM3: SM3SS1"),
+    later("11001110011-----1100------------", "FEAT_SM3, FEAT_SM4: SM3PARTW1, SM3PARTW2, SM4EKEY"),
+    later("1100111011000000100001----------", "FEAT_SM4: SM4E"),
 ];
 
 impl Class {
@@ -278,7 +300,8 @@ mod tests {
     /// Some words of a pattern.
     fn words(pattern: Pattern) -> impl Iterator<Item = u32> {
         let scattered = (0..4096u32).map(|i| i.wrapping_mul(0x9e37_79b9));
-        scattered.map(move |word| word & !pattern.mask | pattern.value)
+        let word = move |word: u32| word & !pattern.mask | pattern.value;
+        scattered.map(word).filter(move |word| pattern.matches(*word))
     }
 
     fn is_reserved(pattern: Pattern) -> bool {
@@ -288,6 +311,11 @@ mod tests {
     /// Whether every word of `pattern` is in some class, or reserved: if the classes do not say,
     /// both values of a bit that they fix are tried.
     fn is_covered(pattern: Pattern) -> bool {
+        // A field that may not be 0 is 0 here: no words.
+        let fixed = pattern.mask & !pattern.value;
+        if pattern.nonzero != 0 && pattern.nonzero & !fixed == 0 {
+            return true;
+        }
         let mut near = CLASSES.iter().flat_map(Class::patterns).filter(|p| p.overlaps(pattern));
         let Some(class) = near.next() else { return is_reserved(pattern) };
         let inside = |class: Pattern| class.mask & !pattern.mask == 0;

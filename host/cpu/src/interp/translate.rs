@@ -61,11 +61,13 @@ impl Interp<'_> {
 
     fn stage1(&mut self, va: u64, need: u16) -> Result<Leaf, Abort> {
         loop {
-            let mut leaf = walk::walk(self.cpu, &mut self.tlb.tables, self.map, va, false)?;
+            let tables = &mut self.tlb.tables;
+            let leaf = walk::walk(self.cpu, tables, self.map, va, false)?;
             if leaf.rights & need == 0 {
                 return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)));
             }
-            if walk::update(&mut leaf, &mut self.tlb.tables, self.map, false)? {
+            let update = |tables| walk::update(tables, self.map, leaf.at, leaf.descriptor, false);
+            if !leaf.unaccessed || update(tables)? {
                 return Ok(leaf);
             }
         }

@@ -23,6 +23,8 @@ pub struct Regime {
     pub write: u16,
     /// The right that an instruction fetch needs now.
     pub fetch: u16,
+    /// What may make other code of the same PC: the context, and the right that a fetch needs.
+    pub code: u32,
     /// SCTLR_EL1.A: every unaligned access faults.
     pub check_alignment: bool,
     /// SCTLR_EL1.nAA: acquire and release may be unaligned anywhere.
@@ -126,6 +128,8 @@ pub const CONTEXT_ON: u32 = 1 << 16;
 /// The bit of [`Regime::context`] that says that data accesses are watched. No entry of a TLB has
 /// it, so that each access takes the long way.
 pub const CONTEXT_WATCHED: u32 = 1 << 17;
+/// Where [`Regime::code`] has the right, above the context.
+const CODE_SHIFT: u32 = 18;
 /// The bits of [`Regime::context`] that hold the ASID.
 pub const CONTEXT_ASID: u32 = 0xffff;
 
@@ -189,6 +193,7 @@ impl Regime {
             (_, false) => (R1, W1, X1),
             (_, true) => (R1_PAN, W1_PAN, X1),
         };
+        self.code = self.context | u32::from(self.fetch) << CODE_SHIFT;
         let sp_bit = if pstate.el() == 0 { sctlr::SA0 } else { sctlr::SA };
         self.check_sp = control & sp_bit != 0;
     }
