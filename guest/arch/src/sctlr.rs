@@ -85,6 +85,7 @@ pub const WRITABLE: u64 = M
     | N_TWI
     | N_TWE
     | WXN
+    | IESB
     | SPAN
     | UCI
     | EN_IA

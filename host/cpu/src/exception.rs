@@ -33,7 +33,7 @@ const DISR_A: u64 = 1 << 31;
 
 impl Cpu {
     /// Takes a synchronous exception to EL1.
-    pub fn take_exception(&mut self, exception: Exception) {
+    pub fn take_exception(&mut self, exception: &Exception) {
         self.set(SysReg::ESR_EL1, exception.syndrome.0);
         if let Some(far) = exception.far {
             self.set(SysReg::FAR_EL1, far);

@@ -7,7 +7,6 @@
 //! * [`ir`]: the instructions' meanings recorded, printed and evaluated;
 //! * [`interp`]: the loop, and the interpreter as a client of the vocabulary;
 //! * [`pauth`]: pointer authentication codes;
-//! * [`mmu`]: address translation; [`exception`]: exception entry and return;
 //! * [`mmu`]: address translation; [`exception`]: exception entry and return; [`debug`]:
 //!   breakpoints, watchpoints and software step;
 //! * [`pmu`]: the performance monitors, for those who want them;

@@ -146,7 +146,7 @@ impl Pmu {
         }
         self.overflowed |= 1 << n;
         let above = n + 1;
-        if n % 2 == 0 && above < COUNTERS && self.types[above] & EVENT == event::CHAIN {
+        if n.is_multiple_of(2) && above < COUNTERS && self.types[above] & EVENT == event::CHAIN {
             self.count(above, overflows, el);
         }
     }

@@ -5,7 +5,7 @@
 
 use crate::cli::Explain;
 use crate::console::say;
-use anyvisor_cpu::a64::{About, Part};
+use anyvisor_cpu::a64::{About, Part, index};
 use anyvisor_cpu::ir::record;
 use anyvisor_cpu::model::{Feature, Model};
 use std::process::ExitCode;
@@ -27,9 +27,15 @@ pub fn explain(args: &Explain) -> ExitCode {
 fn text(word: u32, pc: u64) -> String {
     let assembly = anyvisor_cpu::text(word, pc).replace('\t', " ");
     let mut out = format!("{word:#010x}  {assembly}\n\n");
+    let class = index::class_of(word).map(|class| format!("{}: {}", class.group, class.name));
+    out += &format!("class  {}\n", class.as_deref().unwrap_or("none in the manual's index"));
     match About::of(word) {
-        None => out += "UNDEFINED: no row of the table has these bits\n",
         Some(about) => describe(&mut out, &about),
+        None => {
+            let reason = index::reason(word).map(|reason| format!(": {reason}"));
+            let reason = reason.unwrap_or_default();
+            out += &format!("row    none, the word is UNDEFINED{reason}\n");
+        }
     }
     let steps = record([word]).steps;
     let legend =
@@ -46,7 +52,7 @@ fn text(word: u32, pc: u64) -> String {
 
 fn describe(out: &mut String, about: &About) {
     let About { name, note, parts, reserved, feature } = about;
-    *out += &format!("{name}: {note}\n\n{}", picture(parts));
+    *out += &format!("row    {name}: {note}\n\n{}", picture(parts));
     let fields: Vec<_> = parts.iter().filter_map(named).collect();
     if !fields.is_empty() {
         *out += "\n";
@@ -116,7 +122,8 @@ mod tests {
         let expected = "\
 0xf8408c20  ldr x0, [x1, #8]!
 
-LoadStoreImm9: LDR, STR and kin: unscaled (LDUR), post-indexed, unprivileged (LDTR), pre-indexed.
+class  Loads and Stores: Load/store register (immediate pre-indexed)
+row    LoadStoreImm9: LDR, STR and kin: unscaled (LDUR), post-indexed, unprivileged (LDTR), pre-indexed.
 
   |31:30|29:24 |23:22|21|  20:12  |11:10| 9:5 | 4:0 |
   | 11  |111000| 01  |0 |000001000| 11  |00001|00000|
@@ -148,9 +155,11 @@ meaning at 0x1000 (?: may stop here):
 
     #[test]
     fn what_is_undefined_says_why() {
-        // No row; and ORR (shifted register) of 32 bits with a shift by 32.
+        // UDF; an SVE word; and ORR (shifted register) of 32 bits with a shift by 32.
         let found = text(0, 0);
-        assert!(found.contains("UNDEFINED: no row"), "{found}");
+        assert!(found.contains("class  A64: Reserved\nrow    none"), "{found}");
+        let found = text(0x0420_0000, 0);
+        assert!(found.contains("UNDEFINED: FEAT_SVE"), "{found}");
         let found = text(0x2a00_8000, 0);
         assert!(found.contains("imm6   32 (0x20)"), "{found}");
         assert!(found.contains("UNDEFINED: the row LogicalShifted"), "{found}");

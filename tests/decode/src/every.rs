@@ -45,18 +45,12 @@ pub fn word() -> Result<(), Failed> {
         workers.into_iter().map(|worker| worker.join().unwrap_or_else(panicked)).collect()
     });
     outcomes.into_iter().collect::<Result<(), Failed>>()?;
-    let sum: u64 = Row::all().map(|row| words_of(row.pattern())).sum();
+    let sum: u64 = Row::all().map(|row| row.pattern().words()).sum();
     let marked = marked.into_inner();
     if marked != sum {
         return Err(format!("{marked} words have a row, the pictures have {sum}").into());
     }
     Ok(())
-}
-
-/// How many words a picture has: a field that must not be 0 takes those where it is.
-fn words_of(pattern: Pattern) -> u64 {
-    let all = 1u64 << pattern.mask.count_zeros();
-    if pattern.nonzero == 0 { all } else { all - (all >> pattern.nonzero.count_ones()) }
 }
 
 /// Marks the words of one piece.
@@ -70,14 +64,15 @@ fn mark(marks: &mut [u64], piece: u32) -> Result<(), Failed> {
         let (fixed, value) = (pattern.mask | top.mask, pattern.value | top.value);
         let mut word = value;
         loop {
-            let place = word & !top.mask;
-            let (at, bit) = ((place / 64) as usize, 1 << (place % 64));
-            let found = Row::of(word);
-            if !pattern.matches(word) {
-                // A field that must not be 0 is 0.
-            } else if marks[at] & bit != 0 || found != row && !found.is_unallocated() {
-                return Err(format!("{word:#010x}: {}, but {}", row.name(), found.name()).into());
-            } else {
+            if pattern.matches(word) {
+                let place = word & !top.mask;
+                let (at, bit) = ((place / 64) as usize, 1 << (place % 64));
+                let found = Row::of(word);
+                if marks[at] & bit != 0 || found != row && !found.is_unallocated() {
+                    return Err(
+                        format!("{word:#010x}: {}, but {}", row.name(), found.name()).into()
+                    );
+                }
                 marks[at] |= bit;
             }
             // The next value of the bits that are not fixed.

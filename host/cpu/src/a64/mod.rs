@@ -22,9 +22,9 @@
 //! `op`, `size`, ...) choose what is done, the others on what. The interpreter makes one function
 //! for each value of a row's selectors, in which the row's `if`s and `match`es on them are gone.
 //!
-//! Left out, each UNDEFINED in the guest: everything after Armv8.0 but PAN; FP and SIMD (their
-//! two rows in [`simd_fp`] trap as CPACR_EL1 says, and are UNDEFINED otherwise); HLT and DCPS
-//! (halting debug, which a guest never has).
+//! What is there: all of A64 that an M1 or M2 has, Armv8.4 and what these cores take from 8.5 and
+//! 8.6. What is left out, class by class and feature by feature with the reason, is said in
+//! [`index`], the manual's index; the guest finds it UNDEFINED.
 
 mod about;
 mod atomic;

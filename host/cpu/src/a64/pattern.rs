@@ -46,6 +46,17 @@ impl Pattern {
         word & self.mask == self.value && (self.nonzero == 0 || word & self.nonzero != 0)
     }
 
+    /// How many words it matches.
+    pub const fn words(self) -> u64 {
+        let free = self.mask.count_zeros();
+        let zero = if self.nonzero == 0 || self.nonzero & self.mask & self.value != 0 {
+            0
+        } else {
+            1 << (free - (self.nonzero & !self.mask).count_ones())
+        };
+        (1 << free) - zero
+    }
+
     /// Whether some word has the fixed bits of both.
     pub const fn overlaps(self, other: Self) -> bool {
         self.mask & other.mask & (self.value ^ other.value) == 0
@@ -199,6 +210,8 @@ mod tests {
         let any = Pattern::new("000000000000000000000000hhhh0000");
         let some = any.with_nonzero(Field::new("000000000000000000000000hhhh0000", "h"));
         let none = Pattern::new("00000000000000000000000000000000");
+        assert_eq!((any.words(), some.words(), none.words()), (16, 15, 1));
+        assert_eq!(Pattern { nonzero: 0xf0, ..none }.words(), 0);
         assert!(some.matches(0x10) && !some.matches(0) && any.matches(0));
         assert!(any.overlaps(some) && any.overlaps(none) && some.overlaps(some));
         assert!(!some.overlaps(none) && !none.overlaps(some));

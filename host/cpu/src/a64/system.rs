@@ -180,6 +180,11 @@ rows! {
                 (_, 6) => "daifset",
                 _ => "daifclr",
             };
+            // One bit, and its upper ones are not there to be named.
+            let one_bit = !matches!((i.op1, i.op2), (3, 6 | 7));
+            if one_bit && i.crm > 1 {
+                return format!("msr\ts0_{}_c4_c{}_{}, xzr", i.op1, i.crm, i.op2);
+            }
             format!("msr\t{name}, #{:#x}", i.crm)
         }
         execute |i, e| {

@@ -103,8 +103,8 @@ pub fn to_js_int(fp: &mut Fp, a: u64) -> (u64, bool) {
     (value as u64 & 0xffff_ffff, !inexact)
 }
 
-/// Rounded towards zero; of a number too large for `i128`'s comfort, something as large with the
-/// same low 32 bits, which are 0: its last bit is worth more than 2^64.
+/// Rounded towards zero. 2^126 stands for all that is larger: it is no 32-bit integer either, and
+/// its low 32 bits are 0 as theirs are, since the last bit of such a number is worth 2^74 or more.
 #[inline(always)]
 fn modulo(x: Unpacked) -> (i128, bool) {
     let (magnitude, inexact) = integer(x.real(), Rounding::Zero);

@@ -9,6 +9,8 @@
 //! Then only FPSR.IXC is left. Once it is set, which any rounding does and hardly any program
 //! undoes, there is nothing to find out. Before that, a sum's error is computed exactly, and a
 //! product is taken if it must be exact; the rest goes the slow way.
+//!
+//! Left out: 32-bit x86 without SSE2, whose x87 rounds results twice. All of it is slow there.
 
 use super::control::{Exception, Rounding};
 use super::format::Format;
@@ -89,11 +91,14 @@ macro_rules! host {
 host!(f32, u32, Format::Single);
 host!(f64, u64, Format::Double);
 
+/// Whether the host's arithmetic is IEEE 754's.
+const EXACT: bool = !cfg!(all(target_arch = "x86", not(target_feature = "sse2")));
+
 /// Calls `$function` for the format, if FPCR rounds to nearest.
 macro_rules! either {
     ($fp:ident, $f:ident, $function:ident($($operand:ident),*)) => {
         match $f {
-            _ if Rounding::of_fpcr($fp) != Rounding::TieEven => None,
+            _ if !EXACT || Rounding::of_fpcr($fp) != Rounding::TieEven => None,
             Format::Half => None,
             Format::Single => $function($fp, $(f32::of($operand)),*),
             Format::Double => $function($fp, $(f64::of($operand)),*),

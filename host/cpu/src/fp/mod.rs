@@ -21,7 +21,7 @@
 //! rounding, alternative half precision), and would have to be led around them; what is left of
 //! it is shorter written than called. So a crate is here the second opinion instead: the unit
 //! tests compare with `rustc_apfloat`, maintained by the Rust project, in all formats and rounding
-//! modes. Where the host's own arithmetic is exact enough it is taken: [`host`] says when.
+//! modes. Where the host's own arithmetic is exact enough it is taken: `host.rs` says when.
 //!
 //! FEAT_AFP is absent (FPCR.AH, FIZ and NEP are RES0), and exceptions never trap: FPCR's trap
 //! enables are RES0 too, as the architecture permits.

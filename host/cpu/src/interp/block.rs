@@ -90,7 +90,7 @@ struct Block {
 #[derive(Clone, Copy, Default)]
 struct Jump {
     pc: u64,
-    /// ASID, MMU on or off, right to execute.
+    /// [`crate::mmu::Regime::code`].
     regime: u32,
     /// See [`CodeCache::epoch`].
     epoch: u32,
@@ -141,7 +141,7 @@ impl CodeCache {
     /// The block at `pc`.
     #[inline(always)]
     pub fn block(&mut self, interp: &mut Interp<'_>, pc: u64) -> Result<&[Op], Stopped> {
-        let regime = interp.cpu.regime.context | u32::from(interp.cpu.regime.fetch) << 17;
+        let regime = interp.cpu.regime.code;
         let slot = (pc >> 2) as usize % JUMPS;
         let jump = &self.jumps[slot];
         let unusual = interp.cpu.pstate.0 & (pstate::IL | pstate::BTYPE);

@@ -171,24 +171,28 @@ impl<'a> Interp<'a> {
     /// One load.
     #[inline(always)]
     pub(super) fn load_one(&mut self, access: Access, va: u64) -> Result<u64, Stopped> {
-        if aligned(va, access.bytes)
-            && let Some(page) = self.page(va, self.need(access, Want::Read))
-        {
-            return Ok(load_aligned(page, va, access.bytes, ordering(access)));
+        if !aligned(va, access.bytes) {
+            return self.load_other(access, va).map(|value| value as u64);
         }
-        self.load_other(access, va).map(|value| value as u64)
+        let page = match self.page(va, self.need(access, Want::Read)) {
+            Some(page) => page,
+            None => self.page_walked(access, va, Want::Read)?,
+        };
+        Ok(load_aligned(page, va, access.bytes, ordering(access)))
     }
 
     /// One store.
     #[inline(always)]
     pub(super) fn store_one(&mut self, access: Access, va: u64, value: u64) -> Result<(), Stopped> {
-        if aligned(va, access.bytes)
-            && let Some(page) = self.page(va, self.need(access, Want::Write))
-        {
-            store_aligned(page, va, access.bytes, value, ordering(access));
-            return Ok(());
+        if !aligned(va, access.bytes) {
+            return self.store_other(access, va, value.into());
         }
-        self.store_other(access, va, value.into())
+        let page = match self.page(va, self.need(access, Want::Write)) {
+            Some(page) => page,
+            None => self.page_walked(access, va, Want::Write)?,
+        };
+        store_aligned(page, va, access.bytes, value, ordering(access));
+        Ok(())
     }
 
     /// Two loads side by side: one access, with the alignment of each.
@@ -281,6 +285,14 @@ impl<'a> Interp<'a> {
         Ok(())
     }
 
+    /// The page of an aligned access that the TLB has not.
+    #[inline(never)]
+    fn page_walked(&mut self, access: Access, va: u64, want: Want) -> Result<Page<'a>, Stopped> {
+        let (_, page) = self.place(access, va, want, true)?;
+        self.watch(access, va, access.bytes, want)?;
+        Ok(page)
+    }
+
     /// The page of an access in one page that the TLB has, if being unaligned is no matter there.
     fn page_of_unaligned(&self, access: Access, va: u64, want: Want) -> Option<Page<'a>> {
         if crosses(va, access.bytes) {
@@ -326,6 +338,7 @@ impl<'a> Interp<'a> {
     }
 
     /// Translates one address: its guest physical address and the page behind it.
+    #[inline(always)]
     fn place(
         &mut self,
         access: Access,

@@ -24,6 +24,8 @@ mod domain_tests;
 mod emit;
 mod landing;
 mod maintenance;
+#[cfg(test)]
+mod mapped;
 mod memory;
 mod pauth;
 #[cfg(test)]
@@ -197,20 +199,31 @@ impl Interp<'_> {
             };
             match done {
                 Ok(()) => self.cpu.pc = self.next,
-                Err(Stopped) => match self.stop {
-                    Stop::Exception(exception) => {
-                        // A guest that loops in faults still hears of the time.
-                        self.left -= 1;
-                        self.accounted -= 1;
-                        self.count_so_far(0);
-                        let at = self.cpu.pc;
-                        log::debug!(target: TRACE, "  -> {} at {at:#x}", exception.syndrome);
-                        self.cpu.take_exception(exception);
+                Err(Stopped) => {
+                    if let Some(exit) = self.stopped() {
+                        return Leave::Exit(exit);
                     }
-                    Stop::Exit(exit) => return Leave::Exit(exit),
-                },
+                }
             }
         }
+    }
+
+    /// Takes the exception that stopped an instruction, or says that it is an exit.
+    #[inline(never)]
+    fn stopped(&mut self) -> Option<Exit> {
+        if let Stop::Exit(exit) = self.stop {
+            return Some(exit);
+        }
+        // A guest that loops in faults still hears of the time.
+        self.left -= 1;
+        self.accounted -= 1;
+        self.count_so_far(0);
+        if let Stop::Exception(exception) = &self.stop {
+            let at = self.cpu.pc;
+            log::debug!(target: TRACE, "  -> {} at {at:#x}", exception.syndrome);
+            self.cpu.take_exception(exception);
+        }
+        None
     }
 
     #[inline(always)]

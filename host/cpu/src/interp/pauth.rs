@@ -57,7 +57,7 @@ impl Interp<'_> {
     fn layout(&self, half: bool, pointer: u64, data: bool) -> Layout {
         Layout {
             tagged: self.ignored(data)[usize::from(upper(pointer))],
-            bottom: self.cpu.regime.halves[usize::from(half)].va_bits,
+            bottom: self.cpu.regime.halves[usize::from(half)].va_bits(),
         }
     }
 

@@ -127,13 +127,24 @@ pub struct Place {
     pub guarded: bool,
 }
 
-/// The rights that stage 2 leaves of those of stage 1.
-fn stage2_rights(perms: Perms) -> u16 {
-    let bits = |on, bits| if perms.contains(on) { bits } else { 0 };
-    bits(Perms::READ, rights::READ)
-        | bits(Perms::WRITE, rights::WRITE)
-        | bits(Perms::EXEC, rights::EXEC)
-}
+/// The rights that stage 2 leaves of those of stage 1, by its permissions.
+static STAGE2_RIGHTS: [u16; 8] = {
+    let mut table = [0; 8];
+    let mut perms = 0;
+    while perms < 8 {
+        if perms & Perms::READ.bits() as usize != 0 {
+            table[perms] |= rights::READ;
+        }
+        if perms & Perms::WRITE.bits() as usize != 0 {
+            table[perms] |= rights::WRITE;
+        }
+        if perms & Perms::EXEC.bits() as usize != 0 {
+            table[perms] |= rights::EXEC;
+        }
+        perms += 1;
+    }
+    table
+};
 
 /// Translates `va` for `want` with the right `need` (a bit of [`rights`]), checks everything,
 /// lets the access leave its mark in the descriptor and fills the TLB. `aligned` says whether the
@@ -152,8 +163,8 @@ pub fn translate(
     aligned: bool,
 ) -> Result<Place, Abort> {
     let fetch = want == Want::Fetch;
-    let leaf = loop {
-        let mut leaf = walk::walk(cpu, &mut tlb.tables, map, va, fetch)?;
+    let (leaf, mut rights) = loop {
+        let leaf = walk::walk(cpu, &mut tlb.tables, map, va, fetch)?;
         // With the MMU off an instruction fetch is Normal memory whatever data accesses are.
         if leaf.device && !fetch && !aligned {
             return Err(Abort::Stage1(FaultStatus::Alignment));
@@ -161,19 +172,25 @@ pub fn translate(
         if want != Want::Locate && leaf.rights & need == 0 {
             return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)));
         }
-        let current = !leaf.unaccessed && !leaf.clean;
-        if current || walk::update(&mut leaf, &mut tlb.tables, map, want == Want::Write)? {
-            break leaf;
+        let dirties = leaf.clean && want == Want::Write;
+        let current = !leaf.unaccessed && !dirties;
+        if current || walk::update(&mut tlb.tables, map, leaf.at, leaf.descriptor, dirties)? {
+            // The first write to what stays clean walks again.
+            let kept = if leaf.clean && !dirties { !rights::WRITE } else { !0 };
+            break (leaf, leaf.rights & kept);
         }
     };
+    if walk::for_data_alone(&cpu.regime, va) {
+        rights &= !rights::EXEC;
+    }
     let Some((page, perms)) = map.lookup_near(&mut tlb.recent, leaf.ipa) else {
         return Err(Abort::unmapped(leaf.ipa, false));
     };
-    let allowed = stage2_rights(perms);
+    let allowed = STAGE2_RIGHTS[perms.bits() as usize & 7];
     if want != Want::Locate && allowed & need == 0 {
         return Err(Abort::denied(leaf.ipa, false));
     }
-    tlb.fill(Entry::new(&cpu.regime, va, &leaf, page, allowed));
+    tlb.fill(Entry::new(&cpu.regime, va, &leaf, page, rights & allowed));
     Ok(Place { ipa: leaf.ipa, page, device: leaf.device && !fetch, guarded: leaf.guarded() })
 }
 

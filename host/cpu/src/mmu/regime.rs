@@ -23,6 +23,8 @@ pub struct Regime {
     pub write: u16,
     /// The right that an instruction fetch needs now.
     pub fetch: u16,
+    /// What may make other code of the same PC: the context, and the right that a fetch needs.
+    pub code: u32,
     /// SCTLR_EL1.A: every unaligned access faults.
     pub check_alignment: bool,
     /// SCTLR_EL1.nAA: acquire and release may be unaligned anywhere.
@@ -52,8 +54,12 @@ pub struct Half {
     pub table: u64,
     /// The granule.
     pub granule: Granule,
-    /// The region is 2^`va_bits` bytes.
-    pub va_bits: u32,
+    /// Address bits within a page.
+    page_bits: u32,
+    /// The bits that tables and pages resolve.
+    inside: u64,
+    /// The bits above them that are copies of bit 55, in addresses of data and of instructions.
+    above: [u64; 2],
     /// Where the walk starts.
     pub start_level: u8,
     /// TCR_EL1.EPDn: no walks.
@@ -65,47 +71,55 @@ pub struct Half {
 impl Default for Half {
     /// The half of a TCR and a TTBR that are 0.
     fn default() -> Self {
-        Self {
-            ttbr: 0,
-            table: 0,
-            granule: Granule::K4,
-            va_bits: 48,
-            start_level: 0,
-            disabled: false,
-            ignores_limits: false,
-        }
+        Self::of(0, Granule::K4, 0, [64; 2])
     }
 }
 
 impl Half {
-    fn of(ttbr: u64, granule: Granule, size: u64, disabled: bool, ignores_limits: bool) -> Self {
+    /// How many bits of an address it resolves.
+    pub fn va_bits(&self) -> u32 {
+        64 - self.inside.leading_zeros()
+    }
+
+    /// The half of `ttbr` with a TnSZ. `top` is how many bits of an address count, of data and
+    /// of instructions.
+    fn of(ttbr: u64, granule: Granule, size: u64, top: [u32; 2]) -> Self {
         // Out of range TnSZ: IMPLEMENTATION DEFINED; treated as the nearest limit.
         let va_bits = 64 - size.clamp(tcr::TXSZ_MIN, tcr::txsz_max(granule)) as u32;
         let align = granule.start_table_size(va_bits) - 1;
+        let inside = (1 << va_bits) - 1;
         Self {
             ttbr,
             table: tcr::TTBR_BADDR.mask() & ttbr & !align,
             granule,
-            va_bits,
+            page_bits: granule.page_bits(),
+            inside,
+            above: top.map(|top| u64::MAX >> (64 - top) & !inside),
             start_level: granule.start_level(va_bits),
-            disabled,
-            ignores_limits,
+            disabled: false,
+            ignores_limits: false,
         }
     }
 
-    /// Whether `va` lies in it: the bits from `top` down to the region are copies of bit 55.
-    pub fn contains(&self, va: u64, top: u32) -> bool {
-        let above = |value: u64| value << (64 - top) >> (64 - top) >> self.va_bits;
-        above(va) == above(if va >> 55 & 1 == 1 { u64::MAX } else { 0 })
+    /// Whether `va` lies in it: the bits that count above the region are copies of bit 55.
+    #[inline(always)]
+    pub fn contains(&self, va: u64, fetch: bool) -> bool {
+        let sign = ((va << 8) as i64 >> 63) as u64;
+        (va ^ sign) & self.above[usize::from(fetch)] == 0
+    }
+
+    /// The lowest address bit that `level` resolves.
+    #[inline(always)]
+    pub fn level_shift(&self, level: u8) -> u32 {
+        self.page_bits + u32::from(3 - level) * (self.page_bits - 3)
     }
 
     /// The address of the entry for `va` in a `table` of `level`. The start level's table may be
     /// shorter than a granule: no bit above the region counts.
     #[inline(always)]
     pub fn entry(&self, table: u64, va: u64, level: u8) -> u64 {
-        let inside = va & ((1 << self.va_bits) - 1);
-        let index = inside >> self.granule.level_shift(level);
-        table + 8 * (index & ((1 << self.granule.bits_per_level()) - 1))
+        let index = (va & self.inside) >> self.level_shift(level);
+        table + 8 * (index & ((1 << (self.page_bits - 3)) - 1))
     }
 }
 
@@ -114,6 +128,8 @@ pub const CONTEXT_ON: u32 = 1 << 16;
 /// The bit of [`Regime::context`] that says that data accesses are watched. No entry of a TLB has
 /// it, so that each access takes the long way.
 pub const CONTEXT_WATCHED: u32 = 1 << 17;
+/// Where [`Regime::code`] has the right, above the context.
+const CODE_SHIFT: u32 = 18;
 /// The bits of [`Regime::context`] that hold the ASID.
 pub const CONTEXT_ASID: u32 = 0xffff;
 
@@ -134,6 +150,9 @@ impl Regime {
         let tbi = [has(tcr::TBI0), has(tcr::TBI1)];
         let size = [tcr::T0SZ.get(tcr), tcr::T1SZ.get(tcr)];
         let ips = tcr::IPS.get(tcr) as usize;
+        let tbi_code = [tbi[0] && !has(tcr::TBID0), tbi[1] && !has(tcr::TBID1)];
+        let tops =
+            |half: usize| [tbi[half], tbi_code[half]].map(|ignored| if ignored { 56 } else { 64 });
         let mut regime = Self {
             enabled,
             context: asid(tcr, ttbr[usize::from(has(tcr::A1))])
@@ -142,10 +161,18 @@ impl Regime {
             check_alignment: control & sctlr::A != 0,
             unaligned_ordered: control & sctlr::N_AA != 0,
             tbi,
-            tbi_code: [tbi[0] && !has(tcr::TBID0), tbi[1] && !has(tcr::TBID1)],
+            tbi_code,
             halves: [
-                Half::of(ttbr[0], tcr::granule0(tcr), size[0], has(tcr::EPD0), has(tcr::HPD0)),
-                Half::of(ttbr[1], tcr::granule1(tcr), size[1], has(tcr::EPD1), has(tcr::HPD1)),
+                Half {
+                    disabled: has(tcr::EPD0),
+                    ignores_limits: has(tcr::HPD0),
+                    ..Half::of(ttbr[0], tcr::granule0(tcr), size[0], tops(0))
+                },
+                Half {
+                    disabled: has(tcr::EPD1),
+                    ignores_limits: has(tcr::HPD1),
+                    ..Half::of(ttbr[1], tcr::granule1(tcr), size[1], tops(1))
+                },
             ],
             output_bits: PA_BITS[ips.min(PA_BITS.len() - 1)]
                 .min(PA_BITS[pa_range(cpu.ipa_bits) as usize]),
@@ -166,6 +193,7 @@ impl Regime {
             (_, false) => (R1, W1, X1),
             (_, true) => (R1_PAN, W1_PAN, X1),
         };
+        self.code = self.context | u32::from(self.fetch) << CODE_SHIFT;
         let sp_bit = if pstate.el() == 0 { sctlr::SA0 } else { sctlr::SA };
         self.check_sp = control & sp_bit != 0;
     }

@@ -37,8 +37,9 @@ pub struct Tables {
     pub recent: Recent,
 }
 
+#[inline(always)]
 fn region(half: &Half, va: u64) -> (u64, usize) {
-    let region = va >> half.granule.level_shift(2);
+    let region = va >> half.level_shift(2);
     (region, region as usize % SLOTS)
 }
 

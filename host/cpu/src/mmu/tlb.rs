@@ -26,7 +26,7 @@ use super::domain::Member;
 use super::invalidate::{Invalidation, Stale};
 use super::regime::{CONTEXT_ASID, CONTEXT_ON, CONTEXT_WATCHED, Regime};
 use super::tables::Tables;
-use super::walk::{Leaf, rights_to_keep};
+use super::walk::Leaf;
 use anyvisor_vm::{HostPage, Recent};
 use std::ops::RangeInclusive;
 
@@ -77,14 +77,14 @@ impl Entry {
         ipa: 0,
     };
 
-    /// The entry for the page of `va`, with what stage 2 leaves of its rights.
-    #[inline]
-    pub fn new(regime: &Regime, va: u64, leaf: &Leaf, host: HostPage, stage2: u16) -> Self {
+    /// The entry for the page of `va`, with what is left of the rights of both stages.
+    #[inline(always)]
+    pub fn new(regime: &Regime, va: u64, leaf: &Leaf, host: HostPage, rights: u16) -> Self {
         Self {
             page: va >> 12,
             context: regime.context & !CONTEXT_WATCHED,
             care: if leaf.global { !CONTEXT_ASID } else { u32::MAX },
-            rights: rights_to_keep(regime, va, leaf) & stage2,
+            rights,
             device: leaf.device,
             guarded: leaf.guarded(),
             span_bits: leaf.span_bits as u8,
@@ -173,7 +173,7 @@ impl Tlb {
     }
 
     /// Keeps a translation.
-    #[inline]
+    #[inline(always)]
     pub fn fill(&mut self, mut entry: Entry) {
         entry.context |= self.epoch;
         if entry.span_bits > 12 {
@@ -183,6 +183,7 @@ impl Tlb {
         self.entries.0[entry.page as usize % ENTRIES] = entry;
     }
 
+    #[inline(never)]
     fn remember_large(&mut self, bits: u32, number: u64) {
         match self.large.iter_mut().find(|(size, _)| *size == bits) {
             Some((_, pieces)) => pieces.insert(number),

@@ -68,10 +68,12 @@ impl Leaf {
     }
 }
 
-/// Finds the leaf for `va`, for a fetch or for data.
+/// Finds the leaf for `va`, for a fetch or for data. Inlined: a leaf is large, and a translation
+/// wants only some of it.
 ///
 /// # Errors
 /// Translation, address size and access flag faults of stage 1; stage-2 faults on a descriptor.
+#[inline(always)]
 pub fn walk(
     cpu: &Cpu,
     tables: &mut Tables,
@@ -85,7 +87,7 @@ pub fn walk(
     }
     let fault = |status| Err(Abort::Stage1(status));
     let half = regime.half(va);
-    if half.disabled || !half.contains(va, regime.top(va, fetch)) {
+    if half.disabled || !half.contains(va, fetch) {
         return fault(FaultStatus::Translation(0));
     }
     let granule = half.granule;
@@ -119,7 +121,7 @@ pub fn walk(
                     return fault(FaultStatus::AccessFlag(level));
                 }
                 let dirty_bit = regime.sets_dirty && entry & descriptor::DBM != 0;
-                let span_bits = granule.level_shift(level);
+                let span_bits = half.level_shift(level);
                 let attribute =
                     mair::attribute(cpu.get(SysReg::MAIR_EL1), descriptor::ATTR_INDX.get(entry));
                 return Ok(Leaf {
@@ -142,6 +144,7 @@ pub fn walk(
 }
 
 /// The MMU is off: VA is IPA, data is Device memory (`AArch64.S1DisabledOutput`).
+#[inline(always)]
 fn flat(cpu: &Cpu, va: u64, fetch: bool) -> Result<Leaf, Abort> {
     let unused = 64 - cpu.regime.top(va, fetch);
     let ipa = va << unused >> unused;
@@ -175,49 +178,77 @@ fn read_descriptor(map: &Stage2, tables: &mut Tables, at: u64) -> Result<u64, Ab
     Ok(page.load_u64(at as usize, Ordering::Acquire))
 }
 
-/// Brings the descriptor of `leaf` up to date for an access: the access flag, and for a write
-/// the dirty state (the end of `AArch64.S1Translate`; `AArch64.MemSwapTableDesc`). False: it is
-/// another descriptor by now, and the walk is to be done again.
+/// Brings the descriptor `old` at `at` up to date for an access: the access flag, and if it
+/// `dirties` the dirty state (the end of `AArch64.S1Translate`; `AArch64.MemSwapTableDesc`).
+/// False: it is another descriptor by now, and the walk is to be done again.
 ///
 /// # Errors
 /// Stage 2 lets nobody write the descriptor.
 #[cold]
 pub fn update(
-    leaf: &mut Leaf,
     tables: &mut Tables,
     map: &Stage2,
-    write: bool,
+    at: u64,
+    old: u64,
+    dirties: bool,
 ) -> Result<bool, Abort> {
-    let dirties = leaf.clean && write;
-    if !leaf.unaccessed && !dirties {
-        return Ok(true);
-    }
     let cleared = if dirties { descriptor::AP_READ_ONLY } else { 0 };
-    let new = (leaf.descriptor | descriptor::AF) & !cleared;
-    let at = leaf.at;
+    let new = (old | descriptor::AF) & !cleared;
     let unmapped = Abort::unmapped(at, true);
     let (page, perms) = map.lookup_near(&mut tables.recent, at).ok_or(unmapped)?;
     if !perms.contains(Perms::WRITE) {
         return Err(Abort::descriptor_update(at));
     }
     let page = page.get(map).ok_or(unmapped)?;
-    if page.exchange_u64(at as usize, leaf.descriptor, new).is_err() {
-        return Ok(false);
-    }
-    leaf.descriptor = new;
-    leaf.unaccessed = false;
-    leaf.clean &= !dirties;
-    Ok(true)
+    Ok(page.exchange_u64(at as usize, old, new).is_ok())
 }
 
-/// Rights of a leaf: AP, UXN, PXN; the limits of the tables above it; SCTLR_EL1.WXN.
-/// (`AArch64.S1DirectBasePermissions`.) With a `dirty_bit` AP\[2\] is not a right but a state.
-fn leaf_rights(leaf: u64, tables: u64, dirty_bit: bool, control: u64) -> u16 {
-    let el0 = leaf & descriptor::AP_EL0 != 0 && tables & descriptor::AP_TABLE_NO_EL0 == 0;
-    let read_only = leaf & descriptor::AP_READ_ONLY != 0 && !dirty_bit
-        || tables & descriptor::AP_TABLE_READ_ONLY != 0;
-    let uxn = leaf & descriptor::UXN != 0 || tables & descriptor::UXN_TABLE != 0;
-    let pxn = leaf & descriptor::PXN != 0 || tables & descriptor::PXN_TABLE != 0;
+/// Rights of a leaf: AP, UXN, PXN; the `limits` of the tables above it; SCTLR_EL1.WXN.
+/// With a `dirty_bit` AP\[2\] is not a right but a state.
+#[inline(always)]
+fn leaf_rights(leaf: u64, limits: u64, dirty_bit: bool, control: u64) -> u16 {
+    let mut ap = leaf >> AP_SHIFT & if dirty_bit { 0b01 } else { 0b11 };
+    let mut xn = leaf >> XN_SHIFT & 0b11;
+    if limits & LIMITS != 0 {
+        if limits & descriptor::AP_TABLE_NO_EL0 != 0 {
+            ap &= !0b01;
+        }
+        if limits & descriptor::AP_TABLE_READ_ONLY != 0 {
+            ap |= 0b10;
+        }
+        xn |= limits >> XN_TABLE_SHIFT & 0b11;
+    }
+    let wxn = u64::from(control & sctlr::WXN != 0);
+    RIGHTS[(wxn << 4 | xn << 2 | ap) as usize & 31]
+}
+
+/// AP\[1\] and AP\[2\]; PXN and UXN; PXNTable and UXNTable: each two bits side by side.
+const AP_SHIFT: u32 = descriptor::AP_EL0.trailing_zeros();
+const XN_SHIFT: u32 = descriptor::PXN.trailing_zeros();
+const XN_TABLE_SHIFT: u32 = descriptor::PXN_TABLE.trailing_zeros();
+const _: () = assert!(
+    descriptor::AP_READ_ONLY == descriptor::AP_EL0 << 1
+        && descriptor::UXN == descriptor::PXN << 1
+        && descriptor::UXN_TABLE == descriptor::PXN_TABLE << 1
+);
+const LIMITS: u64 = descriptor::AP_TABLE_NO_EL0
+    | descriptor::AP_TABLE_READ_ONLY
+    | descriptor::PXN_TABLE
+    | descriptor::UXN_TABLE;
+
+/// [`direct_rights`] of AP\[1\], AP\[2\], PXN, UXN and WXN.
+static RIGHTS: [u16; 32] = {
+    let mut rights = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        rights[i] = direct_rights(i & 1 != 0, i & 2 != 0, i & 4 != 0, i & 8 != 0, i & 16 != 0);
+        i += 1;
+    }
+    rights
+};
+
+/// `AArch64.S1DirectBasePermissions`.
+const fn direct_rights(el0: bool, read_only: bool, pxn: bool, uxn: bool, wxn: bool) -> u16 {
     let mut r = R1;
     if !read_only {
         r |= W1;
@@ -235,28 +266,19 @@ fn leaf_rights(leaf: u64, tables: u64, dirty_bit: bool, control: u64) -> u16 {
     if !uxn {
         r |= X0;
     }
-    if control & sctlr::WXN != 0 {
-        if r & W0 != 0 {
-            r &= !X0;
-        }
-        if r & W1 != 0 {
-            r &= !X1;
-        }
+    if wxn && r & W0 != 0 {
+        r &= !X0;
+    }
+    if wxn && r & W1 != 0 {
+        r &= !X1;
     }
     r
 }
 
-/// The rights of `leaf` that a TLB may keep for an access by `va`: not to write what is clean,
-/// so that the first write walks again; and not to execute by a tag that only data addresses may
-/// have (TCR_EL1.TBIDn).
-pub fn rights_to_keep(regime: &Regime, va: u64, leaf: &Leaf) -> u16 {
-    let mut kept = leaf.rights;
-    if leaf.clean {
-        kept &= !rights::WRITE;
-    }
+/// Whether an address with this tag can only be one of data (TCR_EL1.TBIDn): a TLB keeps no right
+/// to execute for it.
+#[inline(always)]
+pub fn for_data_alone(regime: &Regime, va: u64) -> bool {
     let half = (va >> 55 & 1) as usize;
-    if regime.tbi[half] && !regime.tbi_code[half] && (va as i64) << 8 >> 8 != va as i64 {
-        kept &= !rights::EXEC;
-    }
-    kept
+    regime.tbi[half] && !regime.tbi_code[half] && (va as i64) << 8 >> 8 != va as i64
 }

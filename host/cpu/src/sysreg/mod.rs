@@ -109,7 +109,19 @@ fn api_register(id: u16) -> Option<SysReg> {
 }
 
 /// Whether the access happens. `Ok(None)`: it does, and the register reads as zero.
+///
+/// With FEAT_IDST an ID register that EL0 may not read is no UNDEFINED instruction, but a trap to
+/// EL1, whose handler need not decode anything.
 fn permit(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<SysReg>, Refusal> {
+    match look_up(cpu, encoding, rt, read) {
+        Err(Refusal::Undefined) if read && cpu.pstate.el() == 0 && encoding.is_feature_id() => {
+            Err(Refusal::Trap(Esr::system(SystemAccess { encoding, rt: rt as u8, read })))
+        }
+        answer => answer,
+    }
+}
+
+fn look_up(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<SysReg>, Refusal> {
     let el = cpu.pstate.el();
     let syndrome = || Esr::system(SystemAccess { encoding, rt: rt as u8, read });
     let Some(register) = SysReg::from_encoding(encoding) else {
@@ -201,8 +213,8 @@ fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
         Effect::Debug => {
             let locked = register == SysReg::MDSCR_EL1 && cpu.os_lock;
             let saved = if locked { mdscr::WRITABLE_LOCKED } else { 0 };
-            let kept = if locked { 0 } else { cpu.get(register) & !row.writable };
-            cpu.set(register, row.masked(value) | value & saved | kept);
+            let others = cpu.get(register) & !row.writable & !saved;
+            cpu.set(register, kept | value & saved | others);
             // Data accesses are watched, or no more.
             cpu.regime_changed();
         }

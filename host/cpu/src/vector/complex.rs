@@ -42,3 +42,35 @@ pub fn fcmla(fp: &mut Fp, shape: Shape, v: &[u128]) -> u128 {
         [fp::mul_add(fp, f, d_re, n, re), fp::mul_add(fp, f, d_im, n, im)]
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: Shape = Shape::vector(2, 0);
+
+    fn number(re: f32, im: f32) -> u128 {
+        u128::from(re.to_bits()) | u128::from(im.to_bits()) << 32
+    }
+
+    #[test]
+    fn two_halves_are_a_multiplication() {
+        let (n, m) = (number(1.0, 2.0), number(3.0, 4.0));
+        let multiply = |quarters: [u32; 2]| {
+            let fp = &mut Fp::default();
+            quarters.iter().fold(0, |d, rot| fcmla(fp, SHAPE.with(*rot), &[n, m, d]))
+        };
+        assert_eq!(multiply([0, 1]), number(-5.0, 10.0));
+        assert_eq!(multiply([2, 3]), number(5.0, -10.0));
+        // The conjugate of Vn.
+        assert_eq!(multiply([0, 3]), number(11.0, -2.0));
+    }
+
+    #[test]
+    fn a_quarter_turn_is_a_multiplication_by_i() {
+        let (n, m) = (number(1.0, 2.0), number(30.0, 40.0));
+        let fp = &mut Fp::default();
+        assert_eq!(fcadd(fp, SHAPE.with(1), &[n, m]), number(-39.0, 32.0));
+        assert_eq!(fcadd(fp, SHAPE.with(3), &[n, m]), number(41.0, -28.0));
+    }
+}

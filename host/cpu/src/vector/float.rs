@@ -56,7 +56,10 @@ macro_rules! binary {
 
 /// A function of two factors and an addend.
 macro_rules! fused {
-    ($($(#[$doc:meta])* $name:ident |$f:ident, $n:ident, $m:ident, $a:ident| $addend:expr, $factor:expr;)*) => {$(
+    ($(
+        $(#[$doc:meta])*
+        $name:ident |$f:ident, $n:ident, $m:ident, $a:ident| $addend:expr, $factor:expr;
+    )*) => {$(
         $(#[$doc])*
         pub fn $name(fp: &mut Fp, shape: Shape, operands: &[u128]) -> u128 {
             let $f = Format::of_size(shape.size);

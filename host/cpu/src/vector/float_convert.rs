@@ -107,3 +107,31 @@ pub fn fjcvtzs(fp: &mut Fp, _: Shape, operands: &[u128]) -> u128 {
     let (result, zero) = fp::to_js_int(fp, get(operands[0], 3, 0));
     u128::from(zero) << (64 + 30) | u128::from(result)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_immediate_is_a_conversion() {
+        for (from, fraction, rounding) in [(1, 0, FPCR), (3, 64, 3), (2, 17, 4)] {
+            let conversion = Conversion { from, fraction, rounding };
+            assert_eq!(Conversion::of(conversion.imm()), conversion);
+        }
+    }
+
+    #[test]
+    fn lanes_of_another_size() {
+        let fp = &mut Fp::default();
+        let imm = Conversion { from: 1, fraction: 2, rounding: 3 }.imm();
+        // 1.5 in half precision, with two bits of fraction; what is above it is not looked at.
+        let result = fcvts(fp, Shape::scalar(3).with(imm), &[u128::MAX << 16 | 0xbe00]);
+        assert_eq!(result, (-6i64) as u64 as u128);
+        let imm = Conversion { from: 3, fraction: 0, rounding: FPCR }.imm();
+        let result = scvtf(fp, Shape::scalar(1).with(imm), &[-6i64 as u64 as u128]);
+        assert_eq!((result, fp.status), (0xc600, 0));
+        let imm = Conversion { from: 2, fraction: 1, rounding: FPCR }.imm();
+        let result = ucvtf(fp, Shape::vector(2, 0).with(imm), &[0x3_0000_0001]);
+        assert_eq!(result, 0x3fc0_0000_3f00_0000);
+    }
+}

@@ -1,5 +1,5 @@
-//! Floating-point arithmetic that only vectors have: pairs, reductions, steps of estimates, products
-//! that add to the destination. The rest is [`super::float`]'s.
+//! Floating-point arithmetic that only vectors have: pairs, reductions, steps of estimates, and
+//! products that add to the destination. The rest is in [`super::float`].
 //!
 //! Lanes are computed lowest first; FPSR accumulates over them. The functions bear the mnemonics as
 //! their names. Operands are Vn, then Vm, then the addend Vd.
@@ -40,7 +40,8 @@ macro_rules! across {
             $(#[$doc])*
             pub fn $name(fp: &mut Fp, shape: Shape, v: &[u128]) -> u128 {
                 let f = Format::of_size(shape.size);
-                reduce(shape.size, v[0], 0, shape.lanes, &mut |a, b| $operation(&mut *fp, f, a, b)).into()
+                let mut operation = |a, b| $operation(&mut *fp, f, a, b);
+                reduce(shape.size, v[0], 0, shape.lanes, &mut operation).into()
             }
         )*
     };

@@ -38,7 +38,8 @@ rows! {
         { ftype = f, rm = m, cond = c, rn = n, signal = e, nzcv = z }
         unless |i| i.ftype == RESERVED,
         text |i, pc| {
-            let registers = same_scalar(["fccmp", "fccmpe"][i.signal as usize], size(i.ftype), [i.rn, i.rm]);
+            let name = ["fccmp", "fccmpe"][i.signal as usize];
+            let registers = same_scalar(name, size(i.ftype), [i.rn, i.rm]);
             format!("{registers}, #{:#x}, {}", i.nzcv, CONDITIONS[i.cond as usize])
         }
         execute |i, e| {
@@ -79,7 +80,9 @@ rows! {
     /// FMOV (scalar, immediate).
     FpMoveImm "00011110ff1iiiiiiii10000000ddddd" { ftype = f, imm8 = i, rd = d }
         unless |i| i.ftype == RESERVED,
-        text |i, pc| { format!("fmov\t{}, {}", scalar(size(i.ftype), i.rd), float_immediate(i.imm8)) }
+        text |i, pc| {
+            format!("fmov\t{}, {}", scalar(size(i.ftype), i.rd), float_immediate(i.imm8))
+        }
         execute |i, e| {
             e.fp_enabled()?;
             let value = e.q_imm(Format::of_size(size(i.ftype)).expand_immediate(i.imm8).into());

@@ -105,7 +105,8 @@ rows! {
         { sf = z, ftype = f, rmode = m, unsigned = u, rn = n, rd = d }
         unless |i| i.ftype == RESERVED,
         text |i, pc| {
-            let (mode, sign) = (["n", "p", "m", "z"][i.rmode as usize], ["s", "u"][i.unsigned as usize]);
+            let mode = ["n", "p", "m", "z"][i.rmode as usize];
+            let sign = ["s", "u"][i.unsigned as usize];
             let (rd, rn) = (reg(Size::sf(i.sf), i.rd), scalar(size(i.ftype), i.rn));
             format!("fcvt{mode}{sign}\t{rd}, {rn}")
         }

@@ -108,8 +108,10 @@ rows! {
         }
 
     /// SMMLA, UMMLA, USMMLA.
-    MatrixMultiply "01u01110100mmmmm1010x1nnnnnddddd" { unsigned = u, rm = m, mixed = x, rn = n, rd = d }
-        unless |i| i.unsigned == 1 && i.mixed == 1, needs I8mm,
+    MatrixMultiply "01u01110100mmmmm1010x1nnnnnddddd"
+        { unsigned = u, rm = m, mixed = x, rn = n, rd = d }
+        unless |i| i.unsigned == 1 && i.mixed == 1,
+        needs I8mm,
         text |i, pc| {
             narrower(MATRIX[(i.unsigned << 1 | i.mixed) as usize].name, B, 1, i.rd, i.rn, i.rm)
         }

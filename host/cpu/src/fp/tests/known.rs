@@ -326,7 +326,11 @@ fn estimates_at_the_ends() {
         let expected = if infinite { S.infinity(false) } else { S.max_normal(false) };
         assert_eq!(run(rmode(mode), |fp| recip_estimate(fp, S, tiny)), (expected, OFC | IXC));
     }
-    assert_eq!(run(FZ, |fp| recip_estimate(fp, S, 0xff00_0000)), (1 << 31, UFC));
+    // 2^-128 has a reciprocal, what is below it has none; that of 2^126 is denormal.
+    assert_eq!(run(0, |fp| recip_estimate(fp, S, 0x001f_ffff)).1, OFC | IXC);
+    assert_eq!(run(0, |fp| recip_estimate(fp, S, 0x0020_0000)), (0x7f7f_8000, 0));
+    assert_eq!(run(FZ, |fp| recip_estimate(fp, S, 0xfe80_0000)), (1 << 31, UFC));
+    assert_eq!(run(FZ, |fp| recip_estimate(fp, S, 0x7e7f_ffff)), (0x0080_0000, 0));
     assert_eq!(run(0, |fp| recip_estimate(fp, S, single(-0.0))), (S.infinity(true), DZC));
     assert_eq!(run(FZ, |fp| recip_estimate(fp, S, 1)), (S.infinity(false), DZC | IDC));
     assert_eq!(run(0, |fp| rsqrt_estimate(fp, S, single(-1.0))), (0x7fc0_0000, IOC));

@@ -279,9 +279,8 @@ fn the_fast_path_is_the_slow_path() {
         let control = if random.below(4) == 0 { FZ } else { 0 };
         let status = if random.below(2) == 0 { IXC } else { 0 };
         let [a, b, c] = [(); 3].map(|()| random.operand(f));
-        // Half precision of twice the width is nobody's fast path: the slow way is what remains
-        // when the host declines, which it does in every other rounding mode. So compare with
-        // the sum of fused parts, which take the slow way when IXC is clear.
+        // With FPSR clear, fused operations, quotients and roots go the slow way; sums and
+        // products are fused operations of 1 and 0.
         let slow = |operation: &dyn Fn(&mut Fp) -> u64| {
             let mut fp = Fp { control, status: 0 };
             (operation(&mut fp), fp.status | status)
@@ -318,6 +317,49 @@ fn the_fast_path_is_the_slow_path() {
         }
     }
     assert!(taken > CASES, "the fast path is hardly ever taken: {taken}");
+}
+
+/// FMLAL is a fused operation of widened factors.
+#[test]
+fn half_products_are_fused() {
+    let mut random = Random(31);
+    for case in 0..CASES {
+        let control = rmode(case % 4);
+        let c = random.operand(Format::Single);
+        let (a, b) = (random.operand(Format::Half), random.operand(Format::Half));
+        let widen = |bits| run(0, |fp| fp::convert(fp, Format::Half, Format::Single, bits)).0;
+        let expected = run(control, |fp| fp::mul_add(fp, Format::Single, c, widen(a), widen(b)));
+        let (result, status) = run(control, |fp| fp::mul_add_h(fp, c, a, b));
+        // A signaling NaN is quiet once it is widened.
+        if result & 0x7f80_0000 != 0x7f80_0000 {
+            assert_eq!((result, status), expected, "{control:#x} {c:#x} {a:#x} {b:#x}");
+        }
+    }
+}
+
+/// The steps are fused operations of 2 and of 3, the latter halved, where that is exact.
+#[test]
+fn steps_are_fused() {
+    let mut random = Random(37);
+    for case in 0..CASES {
+        let f = FORMATS[case as usize % 3];
+        let control = rmode(case / 3 % 4);
+        let (a, b) = (random.operand(f), random.operand(f));
+        let fused = |constant| run(control, |fp| fp::mul_add(fp, f, constant, fp::neg(f, a), b));
+        let finite = |bits| bits & f.infinity(false) != f.infinity(false);
+        let step = run(control, |fp| fp::recip_step_fused(fp, f, a, b));
+        if finite(a) && finite(b) {
+            assert_eq!(step, fused(f.two(false)), "{f:?} {control:#x} {a:#x} {b:#x}");
+        }
+        let three = f.two(false) | f.quiet();
+        let (step, status) = run(control, |fp| fp::rsqrt_step_fused(fp, f, a, b));
+        let (sum, expected) = fused(three);
+        let halves = expected & OFC == 0 && f.exponent_of(sum) > 1;
+        if finite(a) && finite(b) && halves {
+            let half = sum - (1 << f.fraction_bits());
+            assert_eq!((step, status), (half, expected), "{f:?} {control:#x} {a:#x} {b:#x}");
+        }
+    }
 }
 
 /// The largest magnitudes saturate and do not wrap.
