@@ -15,11 +15,13 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 /// A Cortex-A72 would have no 16 KiB granule and no PAN: `max` has all that the cases look at.
-const MACHINE: [&str; 13] = [
+const MACHINE: [&str; 15] = [
     "-M",
     "virt,gic-version=3",
     "-cpu",
     "max",
+    "-smp",
+    "2",
     "-m",
     "256",
     "-nographic",

@@ -1,18 +1,20 @@
 //! `cargo xtask diff`: random instructions on our CPU and on QEMU's, as many as one likes.
 //!
 //! `cargo xtask test` does the same with few cases and always the same seed; here the seed is a
-//! new one unless it is given, and a difference says the command that shows it again.
+//! new one unless it is given, and a difference says the command that shows it again. `--long`
+//! also goes through all 2^32 words, of which none may have two rows (`tests/decode`).
 
 use crate::command::{Cmd, passthrough, watch};
 use crate::progress::Step;
 use crate::workspace::{Workspace, cargo};
-use crate::{qemu, run};
+use crate::{binutils, qemu, run};
 use anyhow::{Result, anyhow};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The package of the tests.
 const PACKAGE: &str = "anyvisor-tests-diff";
+const DECODE: &str = "anyvisor-tests-decode";
 /// Cases of `--long`.
 const LONG: u64 = 20_000_000;
 
@@ -71,6 +73,16 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
         None if args.long => cmd = cmd.env("ANYVISOR_DIFF_TOTAL", LONG.to_string()),
         None => {}
     }
+    let status = passthrough(cmd)?;
+    if !args.long || !status.success() {
+        return Ok(run::status(status));
+    }
+    let cmd = Cmd::new("every word", cargo()).dir(&ws.root);
+    let cmd = cmd.args(["test", "-q", "--release", "-p", DECODE]).env("ANYVISOR_DECODE_ALL", "1");
+    let cmd = match binutils::prepare(ws)? {
+        (Some(objdump), _) => cmd.env("ANYVISOR_OBJDUMP", objdump),
+        (None, reason) => cmd.env("ANYVISOR_OBJDUMP_MISSING", reason.unwrap_or_default()),
+    };
     Ok(run::status(passthrough(cmd)?))
 }
 

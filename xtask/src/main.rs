@@ -10,7 +10,7 @@
 //!
 //! workspace    where things are                 progress, command   what a person sees
 //! toolchain    who compiles for the guest       debian/, offline    packages without root
-//! guest, image the kernel: ELF, flat Image      qemu                the other hypervisor
+//! guest, image the kernel: ELF, flat Image      qemu, binutils      other opinions
 //! ```
 //!
 //! Everything that is fetched lives under `target/tools`; nothing outside `target/` is written,
@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod binutils;
 mod check;
 mod command;
 mod debian;
@@ -56,7 +57,7 @@ enum Command {
     Test(test::Args),
     /// Run random instructions on our CPU and on QEMU's: what differs, and how to see it again.
     Diff(diff::Args),
-    /// Print the cases that the kernel's ELF file holds.
+    /// Print the cases that the kernel's ELF file holds, or the table of instructions.
     List(list::Args),
     /// Format, lints, house rules, the guest's build, the macOS side: what CI insists on.
     Check(check::Args),

@@ -36,8 +36,6 @@ pub const N_TWE: u64 = 1 << 18;
 pub const WXN: u64 = 1 << 19;
 /// RES1 without FEAT_CSV2_2 (TSCXT).
 pub const TSCXT: u64 = 1 << 20;
-/// Implicit error synchronization at exception entry and return (FEAT_IESB).
-pub const IESB: u64 = 1 << 21;
 /// Pointer authentication with key DB.
 pub const EN_DB: u64 = 1 << 13;
 /// Pointer authentication with key DA.
@@ -46,6 +44,8 @@ pub const EN_DA: u64 = 1 << 27;
 pub const EN_IB: u64 = 1 << 30;
 /// Pointer authentication with key IA.
 pub const EN_IA: u64 = 1 << 31;
+/// Implicit error synchronization at exception entry and return (FEAT_IESB).
+pub const IESB: u64 = 1 << 21;
 /// Exception entry is context synchronizing; RES1 without FEAT_ExS.
 pub const EIS: u64 = 1 << 22;
 /// Exception entry to EL1 leaves PSTATE.PAN alone (0: sets it).
@@ -72,6 +72,7 @@ pub const DSSBS: u64 = 1 << 44;
 pub const RES1: u64 = LSMAOE | N_TLSMD | EIS | TSCXT | EOS | SED | ITD;
 /// Bits that a write changes.
 pub const WRITABLE: u64 = M
+    | IESB
     | A
     | C
     | SA

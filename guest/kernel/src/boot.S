@@ -24,12 +24,11 @@ _head:
     add     \reg, \reg, :lo12:\symbol
     .endm
 
-start:
-    mov     x19, x0                 // the FDT, kept over everything below
-    msr     daifset, #0xf
+// Goes to EL1 from EL2; nothing at EL1. Changes X0.
+    .macro  to_el1
     mrs     x0, CurrentEL
     cmp     x0, #(2 << 2)
-    b.ne    at_el1
+    b.ne    9f
 
     // At EL2 (a machine with virtualization): give EL1 what a guest has, and go there. Controls
     // of later architecture features keep their reset values, which trap nothing on the
@@ -49,22 +48,27 @@ start:
     msr     vmpidr_el2, x0
     mrs     x0, id_aa64pfr0_el1
     ubfx    x0, x0, #24, #4         // .GIC: system registers of the GIC CPU interface
-    cbz     x0, 1f
+    cbz     x0, 8f
     mrs     x0, s3_4_c12_c9_5       // ICC_SRE_EL2
     orr     x0, x0, #(1 << 0)       // .SRE
     orr     x0, x0, #(1 << 3)       // .Enable: EL1 may use ICC_SRE_EL1
     msr     s3_4_c12_c9_5, x0
     isb
-1:  mov     x0, #0x3c5              // SPSR: EL1h, DAIF masked
+8:  mov     x0, #0x3c5              // SPSR: EL1h, DAIF masked
     msr     spsr_el2, x0
-    adr     x0, at_el1
+    adr     x0, 9f
     msr     elr_el2, x0
     // SCTLR_EL1 is UNKNOWN after reset: EL1 must not start with a MMU that nobody set up.
     ldr     w0, =0x30d00800
     msr     sctlr_el1, x0
     eret
+9:
+    .endm
 
-at_el1:
+start:
+    mov     x19, x0                 // the FDT, kept over everything below
+    msr     daifset, #0xf
+    to_el1
     msr     spsel, #1
     ldr     w0, =0x30d00800         // SCTLR_EL1: the RES1 bits of Armv8.0; MMU and caches off
     msr     sctlr_el1, x0
@@ -84,7 +88,7 @@ at_el1:
     b.lo    2b
     dsb     sy
 
-    // Relocate: an ELF64 Rela is { r_offset, r_info, r_addend }. The image is linked at 0, so
+    // Relocate: an ELF64 Rela is r_offset, r_info, r_addend. The image is linked at 0, so
     // where it stands is what to add.
     adrp    x0, _head
     addr    x1, __rela_start
@@ -115,6 +119,56 @@ at_el1:
     mov     x30, xzr
     mov     x0, x19
     bl      kernel_main
+
+// Where PSCI's CPU_ON starts another CPU: X0 is the physical address of a `smp::Mailbox`, the
+// MMU is off. What the mailbox says is made so, and its body is called.
+    .section .text.secondary, "ax"
+    .global secondary_start
+secondary_start:
+    mov     x19, x0
+    msr     daifset, #0xf
+    to_el1
+    msr     spsel, #1
+    ldp     x0, x1, [x19, #{TTBR0}]
+    msr     ttbr0_el1, x0
+    msr     tcr_el1, x1
+    ldp     x0, x1, [x19, #{MAIR}]
+    msr     mair_el1, x0
+    msr     vbar_el1, x1
+    isb
+    tlbi    vmalle1
+    dsb     nsh
+    ldp     x0, x1, [x19, #{SCTLR}]
+    msr     sctlr_el1, x0
+    isb
+    mov     sp, x1
+    msr     tpidr_el1, x19
+    mov     x29, xzr
+    mov     x30, xzr
+    mov     x0, x19
+    bl      secondary_main
+1:  wfe
+    b       1b
+
+// A secondary's vectors: no exception is expected there. What came is left in the mailbox, whose
+// address TPIDR_EL1 holds, for the first CPU to report.
+    .balign 0x800
+    .global secondary_vectors
+secondary_vectors:
+    .rept   16
+    .balign 0x80
+    mrs     x0, tpidr_el1
+    mrs     x1, esr_el1
+    mrs     x2, elr_el1
+    stp     x1, x2, [x0, #{FAULT}]
+    mov     x1, #{FAULTED}
+    add     x0, x0, #{STATE}
+    stlr    x1, [x0]
+1:  wfe
+    b       1b
+    .endr
+
+    .section .head.text, "ax"
 hang:
     wfe
     b       hang

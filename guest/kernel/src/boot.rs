@@ -1,3 +1,15 @@
 //! The boot code, which is assembly: see `boot.S`.
 
-core::arch::global_asm!(include_str!("boot.S"), options(raw));
+use core::mem::offset_of;
+
+use crate::smp::{FAULTED, Mailbox};
+
+core::arch::global_asm!(
+    include_str!("boot.S"),
+    TTBR0 = const offset_of!(Mailbox, ttbr0),
+    MAIR = const offset_of!(Mailbox, mair),
+    SCTLR = const offset_of!(Mailbox, sctlr),
+    STATE = const offset_of!(Mailbox, state),
+    FAULT = const offset_of!(Mailbox, fault),
+    FAULTED = const FAULTED,
+);

@@ -4,9 +4,10 @@
 //! Reading order: `boot.S`; [`kernel_main`], the table of contents; `mmu.rs`; `vectors.S` with
 //! `exception.rs` and `trap.rs`; `runner.rs`; then any file of `cases/`.
 //!
-//! One CPU, no heap, no threads. Exceptions and interrupts nest on one stack. Left out so far:
-//! more vCPUs, floating point (the target is soft-float; CPACR_EL1 keeps it trapped), SError
-//! recovery.
+//! One CPU, no heap, no threads; a second CPU only where a case asks for one (`smp.rs`).
+//! Exceptions and interrupts nest on one stack. The kernel itself uses no floating point (the
+//! target is soft-float; CPACR_EL1 keeps it trapped but in the cases that are about it). Left out:
+//! SError recovery.
 
 #![cfg(target_os = "none")]
 #![no_std]
@@ -29,6 +30,7 @@ mod panic;
 mod recovery;
 mod runner;
 mod services;
+mod smp;
 mod timer;
 mod trap;
 mod user;

@@ -61,8 +61,22 @@ pub struct Machine {
     pub physical_timer: u32,
     /// The monitor's test device.
     pub scratch: Option<Region>,
+    /// The affinities of the CPUs, the first [`Machine::cpu_count`] of them.
+    pub affinities: [u64; MOST_CPUS],
+    /// How many CPUs the FDT names, [`MOST_CPUS`] at most.
+    pub cpu_count: usize,
     /// The boot arguments.
     pub arguments: &'static str,
+}
+
+/// CPUs that are remembered.
+pub const MOST_CPUS: usize = 16;
+
+impl Machine {
+    /// The affinities of the CPUs.
+    pub fn cpus(&self) -> &[u64] {
+        &self.affinities[..self.cpu_count]
+    }
 }
 
 static MACHINE: OneCpu<Option<Machine>> = OneCpu::new(None);
@@ -89,7 +103,10 @@ fn read(fdt: Fdt<'static>) -> Machine {
     let gic = compatible("arm,gic-v3").and_then(|node| {
         Some(GicRegions { distributor: region(node, 0)?, redistributors: region(node, 1)? })
     });
+    let (affinities, cpu_count) = cpus(fdt);
     Machine {
+        affinities,
+        cpu_count,
         ram: fdt.find_node("/memory").and_then(|n| region(n, 0)).expect("the FDT says /memory"),
         uart: stdout(fdt).or_else(|| compatible("arm,pl011")).and_then(|node| region(node, 0)),
         psci: fdt.find_node("/psci").and_then(|node| conduit(&node)),
@@ -107,6 +124,21 @@ fn stdout(fdt: Fdt<'static>) -> Option<FdtNode<'static>> {
     let name = name.split(':').next()?;
     let path = if name.starts_with('/') { name } else { text(fdt.find_node("/aliases"), name)? };
     fdt.find_node(path).filter(|node| node.is_compatible("arm,pl011"))
+}
+
+/// The affinities of the enabled CPUs: the `reg` of each cpu node (the binding arm/cpus).
+fn cpus(fdt: Fdt<'static>) -> ([u64; MOST_CPUS], usize) {
+    let (mut all, mut count) = ([0; MOST_CPUS], 0);
+    let nodes = fdt.find_node("/cpus").into_iter().flat_map(|cpus| cpus.children());
+    for cpu in nodes.filter(|node| text(Some(*node), "device_type") == Some("cpu")) {
+        let Some(slot) = all.get_mut(count) else { break };
+        let affinity = cpu.reg().ok().flatten().and_then(|mut reg| reg.next());
+        if let Some(affinity) = affinity.and_then(|reg| reg.address::<u64>().ok()) {
+            *slot = affinity;
+            count += 1;
+        }
+    }
+    (all, count.max(1))
 }
 
 fn conduit(psci: &FdtNode<'static>) -> Option<Conduit> {

@@ -18,7 +18,7 @@ use anyvisor_abi::glob;
 use tock_registers::interfaces::Writeable;
 
 use crate::cell::OneCpu;
-use crate::machine::Machine;
+use crate::machine::{self, Machine};
 use crate::recovery::{self, Outcome};
 use crate::{console, gic, hypercall, image, interrupt, mmu, println, services, timer, trap};
 
@@ -106,7 +106,13 @@ impl Missing {
     fn of(needs: Needs) -> Option<Self> {
         const FLAGS: u32 = 0x00ff_ffff;
         let missing = Self { flags: needs.0 & !offered().0 & FLAGS, vcpus: needs.vcpu_count() };
-        (missing.flags != 0 || missing.vcpus > 1).then_some(missing)
+        (missing.flags != 0 || missing.lacks_vcpus()).then_some(missing)
+    }
+}
+
+impl Missing {
+    fn lacks_vcpus(&self) -> bool {
+        usize::from(self.vcpus) > machine::get().cpu_count
     }
 }
 
@@ -117,7 +123,7 @@ impl core::fmt::Display for Missing {
             write!(f, "{separator}{name}")?;
             separator = ", ";
         }
-        if self.vcpus > 1 { write!(f, "{separator}{} vCPUs", self.vcpus) } else { Ok(()) }
+        if self.lacks_vcpus() { write!(f, "{separator}{} vCPUs", self.vcpus) } else { Ok(()) }
     }
 }
 

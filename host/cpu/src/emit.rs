@@ -3,7 +3,8 @@
 //! A row of `a64/` says what an instruction does in terms of [`Emit`]. Its value type is opaque:
 //! a row may branch on its decoded fields with Rust's `if`, but on guest data only through
 //! `Emit`. So one meaning serves every client: the interpreter, whose values are `u64`, and
-//! whoever records the operations instead of doing them.
+//! whoever records the operations instead of doing them ([`crate::ir`], whose table of operations
+//! has a row for each method here).
 //!
 //! Rules for rows:
 //! * Everything that can fail comes before the first register write: a fault needs no undo.

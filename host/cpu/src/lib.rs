@@ -4,6 +4,7 @@
 //! * [`state`]: what a vCPU is; [`sysreg`]: its system registers;
 //! * [`emit`]: the vocabulary of instructions; [`a64`]: the instructions, one row each;
 //! * [`fp`] and [`vector`]: what FP and SIMD instructions compute;
+//! * [`ir`]: the instructions' meanings recorded, printed and evaluated;
 //! * [`interp`]: the loop, and the interpreter as a client of the vocabulary;
 //! * [`pauth`]: pointer authentication codes;
 //! * [`mmu`]: address translation; [`exception`]: exception entry and return; [`debug`]:
@@ -22,6 +23,7 @@ pub mod emit;
 pub mod exception;
 pub mod fp;
 pub mod interp;
+pub mod ir;
 pub mod mmu;
 pub mod model;
 pub mod pauth;

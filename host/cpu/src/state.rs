@@ -157,16 +157,16 @@ impl Cpu {
         self.sys[reg as usize] = value;
     }
 
-    /// Whether any interrupt waits, masked or not: what WFI waits for.
-    #[inline(always)]
-    pub fn interrupt_pending(&self) -> bool {
-        self.irq || self.fiq || self.serror.is_some()
-    }
-
     /// The bits that SPSR_EL1 has: BTYPE is one model's.
     pub fn spsr_fields(&self) -> u64 {
         let bti = self.processor.model.has(Feature::Bti);
         pstate::SPSR_FIELDS | if bti { pstate::BTYPE } else { 0 }
+    }
+
+    /// Whether any interrupt waits, masked or not: what WFI waits for.
+    #[inline(always)]
+    pub fn interrupt_pending(&self) -> bool {
+        self.irq || self.fiq || self.serror.is_some()
     }
 
     /// Replaces PSTATE, with what follows from it for address translation.

@@ -14,6 +14,7 @@
 //! so no event is lost between `take_due` and `run`; at worst a run is cancelled for nothing.
 //! The thread ends with the [`Alarm`], before the VM does: it holds a reference to the VM.
 
+use crate::run::Stop;
 use applevisor::prelude::{GicDisabled, Vcpu, VcpuHandle, VirtualMachineInstance};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -34,6 +35,8 @@ pub enum Event {
         /// LEVEL_LOW, ...
         level: u64,
     },
+    /// Another vCPU did something that ends the machine.
+    Stop(Stop),
     /// Bytes for the console came in.
     Input {
         /// The bytes.

@@ -166,6 +166,7 @@ pub fn boot(args: &Boot) -> Result<ExitCode, UsageError> {
         .map_err(|error| UsageError::Image { path: args.kernel.clone(), error })?;
     let config = Config {
         image: &image,
+        vcpus: args.vcpus,
         ram,
         bootargs: &args.append,
         seal: false,

@@ -1,7 +1,7 @@
 //! The flattened device tree: how the guest learns what machine it is on.
 //!
 //! ```text
-//! /  aliases  chosen(bootargs, stdout-path)  memory@40000000  cpus/cpu@0  psci(hvc)
+//! /  aliases  chosen(bootargs, stdout-path)  memory@40000000  cpus/cpu@N  psci(hvc)
 //!    timer  apb-pclk  pl011@9000000  pl031@9010000  scratch@b000000
 //! ```
 //!
@@ -18,11 +18,11 @@ const UART_CLOCK_HZ: u32 = 24_000_000;
 /// Phandle of the clock that the PrimeCell devices name.
 const CLOCK: u32 = 1;
 
-/// Builds the tree for a machine with one vCPU.
+/// Builds the tree for a machine with `vcpus` vCPUs.
 ///
 /// # Errors
 /// `bootargs` with a zero byte in it.
-pub fn build(ram: RamRange, bootargs: &str) -> Result<Vec<u8>, Error> {
+pub fn build(ram: RamRange, vcpus: u8, bootargs: &str) -> Result<Vec<u8>, Error> {
     let uart_path = format!("/pl011@{:x}", map::UART_BASE);
     let mut fdt = FdtWriter::new()?;
     let root = fdt.begin_node("")?;
@@ -45,7 +45,7 @@ pub fn build(ram: RamRange, bootargs: &str) -> Result<Vec<u8>, Error> {
     fdt.property_array_u64("reg", &[ram.base, ram.size])?;
     fdt.end_node(memory)?;
 
-    cpus(&mut fdt)?;
+    cpus(&mut fdt, vcpus)?;
 
     let psci = fdt.begin_node("psci")?;
     let versions = ["arm,psci-1.0", "arm,psci-0.2"].map(String::from);
@@ -78,16 +78,19 @@ pub fn build(ram: RamRange, bootargs: &str) -> Result<Vec<u8>, Error> {
     fdt.finish()
 }
 
-fn cpus(fdt: &mut FdtWriter) -> Result<(), Error> {
+fn cpus(fdt: &mut FdtWriter, vcpus: u8) -> Result<(), Error> {
     let cpus = fdt.begin_node("cpus")?;
     fdt.property_u32("#address-cells", 1)?;
     fdt.property_u32("#size-cells", 0)?;
-    let cpu = fdt.begin_node("cpu@0")?;
-    fdt.property_string("device_type", "cpu")?;
-    fdt.property_string("compatible", "arm,armv8")?;
-    fdt.property_string("enable-method", "psci")?;
-    fdt.property_u32("reg", 0)?;
-    fdt.end_node(cpu)?;
+    // A cpu node's reg is its affinity fields (the binding arm/cpus), here Aff0 alone.
+    for n in 0..vcpus.into() {
+        let cpu = fdt.begin_node(&format!("cpu@{n:x}"))?;
+        fdt.property_string("device_type", "cpu")?;
+        fdt.property_string("compatible", "arm,armv8")?;
+        fdt.property_string("enable-method", "psci")?;
+        fdt.property_u32("reg", n)?;
+        fdt.end_node(cpu)?;
+    }
     fdt.end_node(cpus)
 }
 
@@ -114,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_tree_has_the_magic_and_fits_into_its_space() {
-        let blob = build(RamRange::new(128 << 20), "case=exception.svc_el1").unwrap();
+        let blob = build(RamRange::new(128 << 20), 2, "case=exception.svc_el1").unwrap();
         assert_eq!(blob[..4], [0xd0, 0x0d, 0xfe, 0xed], "big-endian magic");
         let total = u32::from_be_bytes(blob[4..8].try_into().unwrap());
         assert_eq!(total as usize, blob.len());
@@ -125,6 +128,7 @@ mod tests {
             b"/pl011@9000000\0",
             b"arm,pl011\0arm,primecell\0",
             b"anyvisor,scratch\0",
+            b"cpu@1\0",
             b"memory@40000000\0",
         ] {
             assert!(has(text), "{}", String::from_utf8_lossy(text));
@@ -133,6 +137,6 @@ mod tests {
 
     #[test]
     fn boot_arguments_with_a_zero_byte_are_refused() {
-        assert!(build(RamRange::new(128 << 20), "a\0b").is_err());
+        assert!(build(RamRange::new(128 << 20), 2, "a\0b").is_err());
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   Machine::new     VM, RAM, image, FDT, vCPU as the boot protocol wants it, alarm
 //!   Machine::run     the exit loop                                          (run.rs)
-//!   drop             alarm thread, vCPU, RAM, VM: in this order
+//!   drop             secondaries, alarm thread, vCPU, RAM, VM: in this order
 //! ```
 //!
 //! A process has one VM at a time: that is the framework's rule. A machine stays on the thread
@@ -16,6 +16,7 @@ use crate::expect::Expectations;
 use crate::fdt;
 use crate::image::Image;
 use crate::lines::Lines;
+use crate::processors::{MPIDR, Processors};
 use crate::ram::{Ram, RamRange};
 use crate::record::Record;
 use anyvisor_abi::map::STAGE2_GRANULE;
@@ -24,16 +25,16 @@ use applevisor::prelude::{
     GicDisabled, HypervisorError, Reg, SysReg, Vcpu, VcpuConfig, VirtualMachine,
     VirtualMachineInstance,
 };
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// MPIDR_EL1 of the only vCPU: affinity 0.0.0.0; bit 31 is RES1.
-pub const MPIDR: u64 = 1 << 31;
 
 /// What a machine is made of.
 #[derive(Debug)]
 pub struct Config<'a> {
     /// The kernel.
     pub image: &'a Image<'a>,
+    /// How many vCPUs there are; all but the first are off.
+    pub vcpus: u8,
     /// Its RAM; the one that the image was checked against.
     pub ram: RamRange,
     /// The kernel's command line.
@@ -96,7 +97,8 @@ pub fn remedy(error: &HypervisorError) -> &'static str {
 
 /// A virtual machine.
 pub struct Machine {
-    // Fields are dropped in this order.
+    // Fields are dropped in this order, after the secondaries have ended.
+    pub(crate) processors: Arc<Processors>,
     pub(crate) alarm: Alarm,
     pub(crate) vcpu: Vcpu,
     pub(crate) ram: Ram,
@@ -122,7 +124,7 @@ impl Machine {
     /// # Errors
     /// What the framework refuses; see [`SetupError`].
     pub fn new(config: &Config<'_>, console: Console) -> Result<Self, SetupError> {
-        let blob = fdt::build(config.ram, config.bootargs)
+        let blob = fdt::build(config.ram, config.vcpus, config.bootargs)
             .map_err(|error| SetupError::Fdt { bootargs: config.bootargs.into(), error })?;
         let step = |step| move |error| SetupError::Framework { step, error };
 
@@ -138,11 +140,13 @@ impl Machine {
         boot_state(&vcpu, config).map_err(step("setting up the vCPU"))?;
 
         let alarm = Alarm::new(vm.clone(), &vcpu)?;
+        let processors = Processors::new(vm.clone(), config.ram, alarm.remote(), config.vcpus);
         let started = Instant::now();
         if let Some(timeout) = config.timeout {
             alarm.set(started + timeout, Event::Timeout); // the first: there is room
         }
         Ok(Self {
+            processors,
             alarm,
             vcpu,
             ram,
@@ -208,6 +212,12 @@ impl Machine {
         let mode = pstate::Mode::from_bits(self.vcpu.get_reg(Reg::CPSR)?);
         let own = mode.is_some_and(pstate::Mode::own_sp);
         Ok(if own { SysReg::SP_EL1 } else { SysReg::SP_EL0 })
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.processors.end();
     }
 }
 

@@ -81,6 +81,7 @@ impl Suite<'_> {
         let bootargs = format!("case={}", case.name);
         let config = Config {
             image: self.image,
+            vcpus: case.needs.vcpu_count(),
             ram: self.ram,
             bootargs: &bootargs,
             seal: true,

@@ -321,6 +321,62 @@ pub struct Page<'a> {
     _map: &'a Stage2,
 }
 
+/// Sixteen bytes in one instruction. (`AtomicU128` does the same behind a call, which would cost
+/// LDP and STP a fifth of their speed.)
+///
+/// On a processor with AVX an aligned access of 16 bytes is atomic (Intel SDM volume 3, "Guaranteed
+/// Atomic Operations"; AMD APM volume 2, "Access Atomicity"), and like every load and store of x86
+/// it has acquire and release semantics; a sequentially consistent store needs a fence besides.
+#[cfg(target_arch = "x86_64")]
+mod quadword {
+    use std::arch::asm;
+    use std::arch::x86_64::__m128i;
+
+    /// Whether the processor has AVX.
+    #[inline(always)]
+    pub fn available() -> bool {
+        std::arch::is_x86_feature_detected!("avx")
+    }
+
+    /// Reads 16 bytes.
+    ///
+    /// # Safety
+    /// `at` is aligned, valid, and accessed by atomic operations only; AVX is [`available`].
+    #[inline(always)]
+    pub unsafe fn load(at: usize) -> u128 {
+        let value: __m128i;
+        // SAFETY: the caller's promise; the instruction reads 16 bytes at `at` and no more. An
+        // assembly block that may access memory is as good as an atomic access to the compiler.
+        unsafe {
+            asm!(
+                "vmovdqa {value}, xmmword ptr [{at}]",
+                value = out(xmm_reg) value,
+                at = in(reg) at,
+                options(nostack, preserves_flags),
+            );
+            std::mem::transmute(value)
+        }
+    }
+
+    /// Writes 16 bytes.
+    ///
+    /// # Safety
+    /// As of [`load`].
+    #[inline(always)]
+    pub unsafe fn store(at: usize, value: u128) {
+        // SAFETY: as in `load`; both types are 16 bytes of anything.
+        unsafe {
+            let value: __m128i = std::mem::transmute(value);
+            asm!(
+                "vmovdqa xmmword ptr [{at}], {value}",
+                value = in(xmm_reg) value,
+                at = in(reg) at,
+                options(nostack, preserves_flags),
+            );
+        }
+    }
+}
+
 /// What an atomic read-modify-write makes of memory's value and an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Update {
@@ -367,7 +423,7 @@ impl Update {
 /// Defines aligned loads and stores of one width. `offset` is reduced modulo the page and
 /// aligned down: the caller has dealt with alignment and page crossing before.
 macro_rules! access {
-    ($load:ident, $store:ident, $exchange:ident, $atomic:ty, $value:ty, $bytes:literal) => {
+    ($load:ident, $store:ident, $atomic:ty, $value:ty, $bytes:literal) => {
         /// Reads an aligned little-endian value at `offset` in the page.
         #[inline(always)]
         pub fn $load(self, offset: usize, order: Ordering) -> $value {
@@ -383,7 +439,12 @@ macro_rules! access {
             let cell = unsafe { &*(self.at(offset, $bytes) as *const $atomic) };
             cell.store(value.to_le(), order);
         }
+    };
+}
 
+/// Defines the compare-and-swap of one width; `offset` as above.
+macro_rules! exchange {
+    ($exchange:ident, $atomic:ty, $value:ty, $bytes:literal) => {
         /// Writes `new` if `old` still stands there, which it then returns; else what does. Its
         /// ordering is sequentially consistent, at least as much as any instruction asks for.
         ///
@@ -452,11 +513,44 @@ impl Page<'_> {
         self.base + (offset & (PAGE_SIZE - bytes))
     }
 
-    access!(load_u8, store_u8, exchange_u8, AtomicU8, u8, 1);
-    access!(load_u16, store_u16, exchange_u16, AtomicU16, u16, 2);
-    access!(load_u32, store_u32, exchange_u32, AtomicU32, u32, 4);
-    access!(load_u64, store_u64, exchange_u64, AtomicU64, u64, 8);
-    access!(load_u128, store_u128, exchange_u128, AtomicU128, u128, 16);
+    access!(load_u8, store_u8, AtomicU8, u8, 1);
+    access!(load_u16, store_u16, AtomicU16, u16, 2);
+    access!(load_u32, store_u32, AtomicU32, u32, 4);
+    access!(load_u64, store_u64, AtomicU64, u64, 8);
+
+    exchange!(exchange_u8, AtomicU8, u8, 1);
+    exchange!(exchange_u16, AtomicU16, u16, 2);
+    exchange!(exchange_u32, AtomicU32, u32, 4);
+    exchange!(exchange_u64, AtomicU64, u64, 8);
+    exchange!(exchange_u128, AtomicU128, u128, 16);
+
+    /// Reads 16 aligned bytes as one, little endian.
+    #[inline(always)]
+    pub fn load_u128(self, offset: usize, order: Ordering) -> u128 {
+        let at = self.at(offset, 16);
+        #[cfg(target_arch = "x86_64")]
+        if quadword::available() {
+            // SAFETY: see `at`.
+            return u128::from_le(unsafe { quadword::load(at) });
+        }
+        // SAFETY: see `at`.
+        let cell = unsafe { &*(at as *const AtomicU128) };
+        u128::from_le(cell.load(order))
+    }
+
+    /// Writes 16 aligned bytes as one, little endian.
+    #[inline(always)]
+    pub fn store_u128(self, offset: usize, value: u128, order: Ordering) {
+        let at = self.at(offset, 16);
+        #[cfg(target_arch = "x86_64")]
+        if order == Ordering::Relaxed && quadword::available() {
+            // SAFETY: see `at`.
+            return unsafe { quadword::store(at, value.to_le()) };
+        }
+        // SAFETY: see `at`.
+        let cell = unsafe { &*(at as *const AtomicU128) };
+        cell.store(value.to_le(), order);
+    }
 
     update!(update_u8, AtomicU8, AtomicI8, u8, i8, 1);
     update!(update_u16, AtomicU16, AtomicI16, u16, i16, 2);

@@ -320,7 +320,7 @@ pub fn unallocated(random: &mut Random) -> u32 {
                 word ^= 1 << random.below(32);
             }
         }
-        if Row::of(word).is_unallocated() && word != BRK && !exempt::foreign(word) {
+        if Row::of(word).is_unallocated() && word != BRK && exempt::foreign(word).is_none() {
             return word;
         }
     }

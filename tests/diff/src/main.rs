@@ -27,6 +27,7 @@ mod program;
 mod random;
 mod setting;
 mod subject;
+mod system;
 mod tally;
 mod topic;
 
@@ -78,15 +79,35 @@ fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         Topic::all().filter(|topic| bench.setting.wants(topic.name())).collect();
     let weights = topics.iter().map(|topic| topic.weight()).sum();
     let trial = |topic: Topic| {
-        if let Some((name, reason)) = exempt::ROWS.iter().find(|(name, _)| *name == topic.name()) {
-            return ignored(&format!("diff::{name}"), reason);
+        if let Topic::Row(row) = topic
+            && let Some(reason) = exempt::row(row)
+        {
+            return ignored(&format!("diff::{}", row.name()), reason);
         }
         let bench = bench.clone();
         let cases = bench.setting.cases(topic.weight(), weights);
         let test = move || compare(&bench, topic, cases);
         Trial::test(format!("diff::{}", topic.name()), test)
     };
-    topics.into_iter().map(trial).collect()
+    topics.into_iter().map(trial).chain(system_trials(bench)).collect()
+}
+
+/// The tests of a whole machine.
+fn system_trials(bench: &Arc<Bench>) -> Vec<Trial> {
+    let topics = system::Topic::ALL.into_iter().filter(|topic| bench.setting.wants(topic.name()));
+    let trial = |topic: system::Topic| match system::find() {
+        Err(reason) => ignored(&format!("diff::{}", topic.name()), &reason),
+        Ok(qemu) => {
+            let bench = bench.clone();
+            let cases = bench.setting.cases(1, 256);
+            Trial::test(format!("diff::{}", topic.name()), move || {
+                let (wrong, report) = system::compare(&qemu, topic, bench.setting.seed, cases)?;
+                bench.tally.add(cases, wrong);
+                if wrong == 0 { Ok(()) } else { Err(report.into()) }
+            })
+        }
+    };
+    topics.map(trial).collect()
 }
 
 fn ignored(name: &str, reason: &str) -> Trial {

@@ -113,7 +113,8 @@ impl Program {
         loop {
             let row = random.pick(rows);
             let word = word(random, row);
-            if !Row::of(word).is_unallocated() && self.spares(RD.of(word)) {
+            let fits = self.spares(RD.of(word)) && !exempt::stands_alone(word);
+            if !Row::of(word).is_unallocated() && fits {
                 return word;
             }
         }

@@ -2,14 +2,14 @@
 //! program at EL0 to run and to fault.
 //!
 //! ```text
-//!   IPA      page 0     1         2  3      4    5    6         7
-//!            code       vectors   window    L1   L2   L3 code   L3 window
+//!   IPA      page 0     1         2  3      4    5    6         7           8
+//!            code       vectors   window    L1   L2   L3 code   L3 window   L0
 //!   VA       CODE       CODE + 4K WINDOW
 //!   EL0      read, exec -         read, write
 //! ```
 //!
-//! The 39-bit address space (T0SZ = 25) starts at level 1; both regions are in its second
-//! gigabyte. Every vector is an HVC: whatever EL0 does, `run` returns.
+//! The 48-bit address space (T0SZ = 16, as QEMU's user mode has it: pointers' codes begin there)
+//! starts at level 0; both regions are in its second gigabyte. Every vector is an HVC: whatever EL0 does, `run` returns.
 
 use crate::case::{Case, End, Outcome, State};
 use crate::machine::{CODE, PAGE, WINDOW, WINDOW_PAGES, WINDOW_WORDS, window_address};
@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-const PAGES: u64 = 8;
+const PAGES: u64 = 9;
 const CODE_PAGE: u64 = 0;
 const VECTOR_PAGE: u64 = 1;
 const WINDOW_PAGE: u64 = 2;
@@ -37,6 +37,7 @@ const L1_PAGE: u64 = 4;
 const L2_PAGE: u64 = 5;
 const L3_CODE_PAGE: u64 = 6;
 const L3_WINDOW_PAGE: u64 = 7;
+const L0_PAGE: u64 = 8;
 
 /// Where VBAR_EL1 points.
 const VECTORS: u64 = CODE + PAGE;
@@ -45,7 +46,7 @@ const HVC: u64 = 0xd400_0002;
 /// CPACR_EL1.FPEN: no trap of FP and SIMD.
 const FPEN: u64 = 0b11 << 20;
 /// Bits of a virtual address.
-const VA_BITS: u32 = 39;
+const VA_BITS: u32 = 48;
 const IPA_BITS: u32 = 36;
 /// How long a batch may take: a few milliseconds are usual.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -96,7 +97,7 @@ impl Subject {
             (SysReg::VBAR_EL1, VECTORS),
             (SysReg::MAIR_EL1, mair::of(&[mair::NORMAL_WB])),
             (SysReg::TCR_EL1, control | tcr::EPD1 | tcr::TBI0),
-            (SysReg::TTBR0_EL1, L1_PAGE * PAGE),
+            (SysReg::TTBR0_EL1, L0_PAGE * PAGE),
             (SysReg::SCTLR_EL1, system | programs),
             (SysReg::CPACR_EL1, FPEN),
         ] {
@@ -229,6 +230,7 @@ fn fill(ram: &Ram) {
     let index = |va, level| 8 * Granule::K4.index(va, level, VA_BITS);
     let table = |page: u64| (page * PAGE) | TABLE_OR_PAGE | VALID;
     let leaf = |page: u64, rights| (page * PAGE) | rights | AF | SH_INNER | TABLE_OR_PAGE | VALID;
+    ram.put(L0_PAGE, index(CODE, 0), table(L1_PAGE));
     for (va, l3) in [(CODE, L3_CODE_PAGE), (WINDOW, L3_WINDOW_PAGE)] {
         ram.put(L1_PAGE, index(va, 1), table(L2_PAGE));
         ram.put(L2_PAGE, index(va, 2), table(l3));

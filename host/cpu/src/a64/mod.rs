@@ -4,12 +4,15 @@
 //! ```text
 //! /// The manual's name for it.
 //! Name "bit picture, 32 characters" { field = letter, ... }
+//!     nonzero letter,                               (optional: with 0 it is another row's)
 //!     unless |i| when the word is reserved,          (optional)
 //!     needs Feature,                                (optional: UNDEFINED in a model without it)
 //!     [ends]                                        (optional: ends a block of instructions)
 //!     text |i, pc| { the assembly text }
 //!     execute |i, e| { the meaning, in the words of `Emit` }
 //! ```
+//!
+//! The comment, the picture and the fields' names are what `anyvisor explain` shows ([`About`]).
 //!
 //! From a group of rows the macro [`rows`] makes a struct of fields for each row (an
 //! [`Instruction`]) and the group's table. The tables are joined here. Two rows whose pictures
@@ -19,10 +22,11 @@
 //! `op`, `size`, ...) choose what is done, the others on what. The interpreter makes one function
 //! for each value of a row's selectors, in which the row's `if`s and `match`es on them are gone.
 //!
-//! Left out, each UNDEFINED in the guest: everything after Armv8.0 but PAN; FP and SIMD (their
-//! two rows in [`simd_fp`] trap as CPACR_EL1 says, and are UNDEFINED otherwise); HLT and DCPS
-//! (halting debug, which a guest never has).
+//! What is there: all of A64 that an M1 or M2 has, Armv8.4 and what these cores take from 8.5 and
+//! 8.6. What is left out, class by class and feature by feature with the reason, is said in
+//! [`index`], the manual's index; the guest finds it UNDEFINED.
 
+mod about;
 mod atomic;
 mod branch;
 mod data_immediate;
@@ -31,13 +35,14 @@ mod fp;
 pub mod index;
 mod loads_stores;
 mod loads_stores_simd;
-mod operand;
+pub(crate) mod operand;
 pub mod pattern;
 mod pauth;
 mod simd;
 mod structures;
-mod system;
+pub(crate) mod system;
 
+pub use about::{About, Part};
 pub use pattern::{Field, Pattern};
 
 use crate::emit::{Call, Emit};
@@ -48,6 +53,12 @@ use std::sync::LazyLock;
 pub trait Instruction: Sized {
     /// The row's name.
     const NAME: &'static str;
+    /// The comment in front of the row.
+    const NOTE: &'static str;
+    /// The bit picture.
+    const PICTURE: &'static str;
+    /// The fields and their letters in the picture.
+    const FIELDS: &'static [(&'static str, &'static str)];
     /// Its fixed bits.
     const PATTERN: Pattern;
     /// The bits of its selector fields: those that choose what is done, not on what.
@@ -79,18 +90,23 @@ pub trait Visitor {
 
 /// Turns rows into structs, and the group's table and dispatch.
 macro_rules! rows {
-    ($($(#[$doc:meta])* $name:ident $picture:literal { $($field:ident = $letter:ident),* $(,)? }
-        $(unless |$u:ident| $reserved:expr,)? $(needs $feature:ident,)? $([$ends:ident])?
+    ($($(#[doc = $doc:literal])* $name:ident $picture:literal { $($field:ident = $letter:ident),* $(,)? }
+        $(nonzero $nonzero:ident,)? $(unless |$u:ident| $reserved:expr,)? $(needs $feature:ident,)? $([$ends:ident])?
         text |$t:ident, $pc:ident| $text:block
         execute |$i:ident, $e:ident| $body:block)*) => {
         $(
-            $(#[$doc])*
+            $(#[doc = $doc])*
             #[derive(Clone, Copy, Debug)]
             pub struct $name { $($field: u32),* }
 
             impl $crate::a64::Instruction for $name {
                 const NAME: &'static str = stringify!($name);
-                const PATTERN: $crate::a64::Pattern = $crate::a64::Pattern::new($picture);
+                const NOTE: &'static str = concat!($($doc, "\n"),*);
+                const PICTURE: &'static str = $picture;
+                const FIELDS: &'static [(&'static str, &'static str)] =
+                    &[$((stringify!($field), stringify!($letter))),*];
+                const PATTERN: $crate::a64::Pattern = $crate::a64::Pattern::new($picture)
+                    $(.with_nonzero($crate::a64::Field::new($picture, stringify!($nonzero))))?;
                 const ENDS: bool = rows!(@ends $($ends)?);
                 const FEATURE: Option<$crate::model::Feature> = rows!(@needs $($feature)?);
                 const SELECT: u32 = {
@@ -147,7 +163,8 @@ macro_rules! rows {
 
         /// Shows row `index` of this group to `visitor`.
         pub(crate) fn visit<V: $crate::a64::Visitor>(index: usize, visitor: V) -> V::Out {
-            #[allow(non_camel_case_types, clippy::upper_case_acronyms, dead_code)]
+            #[allow(non_camel_case_types, dead_code)]
+            #[allow(clippy::upper_case_acronyms, clippy::enum_variant_names)]
             enum Index { $($name),* }
             match index {
                 $(i if i == Index::$name as usize => visitor.row::<$name>(),)*
@@ -168,7 +185,10 @@ pub struct Unallocated(u32);
 
 impl Instruction for Unallocated {
     const NAME: &'static str = "Unallocated";
-    const PATTERN: Pattern = Pattern { mask: 0, value: 0 };
+    const NOTE: &'static str = "No row has these bits.";
+    const PICTURE: &'static str = "--------------------------------";
+    const FIELDS: &'static [(&'static str, &'static str)] = &[];
+    const PATTERN: Pattern = Pattern { mask: 0, value: 0, nonzero: 0 };
     const ENDS: bool = true;
     const FEATURE: Option<Feature> = None;
     const SELECT: u32 = 0;
@@ -221,8 +241,8 @@ macro_rules! groups {
 }
 use fp::{arithmetic, compare, convert};
 use simd::{
-    by_element, copy, crypto, extension, fp_by_element, fp_three_same, fp_two_register, permute,
-    shift, three_different, three_same, two_register,
+    by_element, copy, crypto, extension, fp_by_element, fp_fixed, fp_reduce, fp_three_same,
+    fp_two_register, fp_width, permute, scalar, shift, three_different, three_same, two_register,
 };
 groups!(
     data_immediate,
@@ -243,9 +263,13 @@ groups!(
     three_different,
     two_register,
     shift,
+    scalar,
     by_element,
     fp_three_same,
     fp_two_register,
+    fp_width,
+    fp_fixed,
+    fp_reduce,
     fp_by_element,
     extension,
     crypto
@@ -295,12 +319,17 @@ impl Row {
                 I::fields(self.0).reserved()
             }
         }
+        Self::by_fixed_bits(word)
+            .filter(|row| !row.visit(Reserved(word)))
+            .unwrap_or(Row { group: NO_GROUP, index: 0 })
+    }
+
+    /// The row whose fixed bits a word has, even if its fields are reserved.
+    fn by_fixed_bits(word: u32) -> Option<Self> {
         CANDIDATES[(word >> 22) as usize]
             .iter()
             .find(|row| GROUPS[row.group as usize][row.index as usize].matches(word))
-            .filter(|row| !row.visit(Reserved(word)))
             .copied()
-            .unwrap_or(Row { group: NO_GROUP, index: 0 })
     }
 
     /// Every row, group by group.

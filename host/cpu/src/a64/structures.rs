@@ -105,7 +105,7 @@ rows! {
         text |i, pc| {
             let (count, elements) = list(i.opcode).unwrap_or((1, 1));
             let list = registers(i.rt, count, arrangement(i.esize, i.q));
-            let to = address(i.rn, i.post, i.rm, count * 8 << i.q);
+            let to = address(i.rn, i.post, i.rm, count * (8 << i.q));
             format!("{}{elements}\t{list}, {to}", ["st", "ld"][i.load as usize])
         }
         execute |i, e| {
@@ -158,8 +158,7 @@ rows! {
         },
         text |i, pc| {
             let what = single(i.q, i.load, i.opcode, i.upper, i.esize);
-            let count = (i.opcode & 1) << 1 | i.r;
-            let count = count + 1;
+            let count = ((i.opcode & 1) << 1 | i.r) + 1;
             let name = format!("{}{count}", ["st", "ld"][i.load as usize]);
             let to = |size: u32| address(i.rn, i.post, i.rm, count << size);
             match what.unwrap_or(Single::Replicate(0)) {

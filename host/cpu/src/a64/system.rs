@@ -6,7 +6,7 @@ use crate::emit::{Barrier, Call, Emit, Pointer, PstateField, Size};
 use anyvisor_arch::sysreg::{Encoding, SysReg};
 
 /// The name of a system register, or its generic spelling.
-fn register(encoding: Encoding) -> String {
+pub(crate) fn register(encoding: Encoding) -> String {
     match SysReg::from_encoding(encoding) {
         Some(reg) => reg.name().to_lowercase(),
         None => encoding.to_string().to_lowercase(),
@@ -99,9 +99,10 @@ rows! {
             Ok(())
         }
 
-    /// HINT #16 to #23: ESB; PSB, TSB, CSDB and others, which have nothing to wait for: there is
-    /// no profiling, no trace, no speculation.
+    /// HINT #16 to #23: ESB; PSB, TSB, CSDB and others, which have nothing to wait for: there is no
+    /// profiling, no trace, no speculation.
     HintBarrier "110101010000001100100010ooo11111" { op = o }
+        [ends]
         text |i, pc| { hint(2, i.op) }
         execute |i, e| {
             if i.op == 0 {
@@ -179,6 +180,11 @@ rows! {
                 (_, 6) => "daifset",
                 _ => "daifclr",
             };
+            // One bit, and its upper ones are not there to be named.
+            let one_bit = !matches!((i.op1, i.op2), (3, 6 | 7));
+            if one_bit && i.crm > 1 {
+                return format!("msr\ts0_{}_c4_c{}_{}, xzr", i.op1, i.crm, i.op2);
+            }
             format!("msr\t{name}, #{:#x}", i.crm)
         }
         execute |i, e| {

@@ -151,7 +151,7 @@ fn maintenance_of_one_vcpu_is_done_in_all_when_dsb_completes() {
         };
         for round in 1..=ROUNDS {
             go_round();
-            let (new, old) = (TURNS[round as usize & 1], TURNS[round as usize + 1 & 1]);
+            let (new, old) = (TURNS[round as usize & 1], TURNS[(round as usize + 1) & 1]);
             write(&memory.enter(), new, 0);
             write(&memory.enter(), TABLE + WATCHED / 512, new | PAGE);
             tell(Invalidation::Addresses { start: WATCHED, bytes: 0, last_level: true });

@@ -14,6 +14,8 @@
 //! Time is read where the guest can see it, and at most once in a few thousand instructions for
 //! the timer's sake.
 
+#[cfg(test)]
+mod agreement;
 mod atomic;
 mod block;
 mod debugging;
@@ -22,6 +24,8 @@ mod domain_tests;
 mod emit;
 mod landing;
 mod maintenance;
+#[cfg(test)]
+mod mapped;
 mod memory;
 mod pauth;
 #[cfg(test)]
@@ -114,19 +118,7 @@ pub fn run(
     let trace = log::log_enabled!(target: TRACE, log::Level::Trace);
     loop {
         let map = memory.enter();
-        let mut interp = Interp {
-            cpu: &mut *cpu,
-            tlb: &mut *tlb,
-            map: &map,
-            now,
-            next: 0,
-            guarded: false,
-            left: 0,
-            accounted: 0,
-            stale: Stale::Words,
-            stepped: None,
-            stop: Stop::Exit(Exit::Canceled),
-        };
+        let mut interp = Interp::new(&mut *cpu, &mut *tlb, &map, now);
         interp.come_in();
         loop {
             let leave = match (trace, debug::active(interp.cpu)) {
@@ -150,6 +142,25 @@ impl Drop for Interp<'_> {
     fn drop(&mut self) {
         if let Some(member) = &self.tlb.member {
             member.leave();
+        }
+    }
+}
+
+impl<'a> Interp<'a> {
+    fn new(cpu: &'a mut Cpu, tlb: &'a mut Tlb, map: &'a Stage2, now: Now<'a>) -> Self {
+        let stop = Stop::Exit(Exit::Canceled);
+        Self {
+            cpu,
+            tlb,
+            map,
+            now,
+            next: 0,
+            guarded: false,
+            left: 0,
+            accounted: 0,
+            stale: Stale::Words,
+            stepped: None,
+            stop,
         }
     }
 }

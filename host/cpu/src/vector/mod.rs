@@ -7,14 +7,32 @@
 //! client computes with the same code, and the only state that a function can touch is [`Fp`].
 
 pub mod aes;
+pub mod arithmetic;
+pub mod bfloat16;
+pub mod bitwise;
+pub mod compare;
+pub mod complex;
+pub mod dot;
+pub mod estimate;
+pub mod float;
+pub mod float_compare;
+pub mod float_convert;
+pub mod float_estimate;
+pub mod float_vector;
 mod lanes;
+pub mod pairwise;
+pub mod permute;
+pub mod polynomial;
+pub mod saturating;
 pub mod sha1;
 pub mod sha256;
 pub mod sha3;
 pub mod sha512;
+pub mod shift;
 pub mod structure;
+pub mod width;
 
-pub use lanes::{get, lanes, map, map2, map3, narrow, put, sext, widen};
+pub use lanes::{each, get, keep, lanes, map, map2, map3, narrow, put, sext, widen};
 
 /// FPCR and FPSR, as a function sees them: it reads the one and accumulates into the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,8 +105,7 @@ impl PartialEq for Function {
     }
 }
 
-/// Names a Rust function as a [`Function`]: `function!(integer::sqadd)` is called `sqadd`.
-#[allow(unused_macros)]
+/// Names a Rust function as a [`Function`]: `function!(saturating::sqadd)` is called `sqadd`.
 macro_rules! function {
     ($($path:ident)::+) => {
         $crate::vector::Function {
@@ -97,8 +114,15 @@ macro_rules! function {
         }
     };
 }
-#[allow(unused_imports)]
 pub(crate) use function;
+
+/// Functions of one module, in an array: `functions!(saturating::{sqadd, uqadd})`.
+macro_rules! functions {
+    ($module:ident::{$($name:ident),* $(,)?}) => {
+        [$($crate::vector::function!($module::$name)),*]
+    };
+}
+pub(crate) use functions;
 
 /// `c` of `a::b::c`.
 pub const fn last_segment(path: &'static str) -> &'static str {

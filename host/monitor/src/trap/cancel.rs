@@ -11,6 +11,7 @@ pub fn handle(machine: &mut Machine) -> Result<Answer, Stop> {
     for event in machine.alarm.take_due() {
         match event {
             Event::Timeout => return Err(Stop::Timeout),
+            Event::Stop(stop) => return Err(stop),
             Event::Cancel => asked_for = true,
             Event::Line { line, level } => {
                 machine.lines.drive(line, level);

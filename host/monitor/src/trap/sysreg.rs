@@ -11,21 +11,26 @@ use crate::record::Answer;
 use crate::run::Stop;
 use crate::trap::undefined;
 use anyvisor_arch::esr::Esr;
-use anyvisor_arch::sysreg::SysReg;
+use anyvisor_arch::sysreg::{Encoding, SysReg};
+
+/// Whether it is one of the locks, which are open whatever is written.
+pub fn is_ignored(register: Encoding) -> bool {
+    let register = SysReg::from_encoding(register);
+    matches!(register, Some(SysReg::OSLAR_EL1 | SysReg::OSDLR_EL1))
+}
 
 /// The exit.
 pub fn handle(machine: &mut Machine, seen: Seen) -> Result<Answer, Stop> {
     let access = Esr(seen.esr).system_access();
-    let register = access.and_then(|access| SysReg::from_encoding(access.encoding));
-    match (register, access) {
-        (Some(SysReg::OSLAR_EL1 | SysReg::OSDLR_EL1), Some(access)) => {
+    match access.filter(|access| is_ignored(access.encoding)) {
+        Some(access) => {
             if access.read {
                 machine.set_x(access.rt, 0)?;
             }
             machine.advance()?;
             Ok(Answer::Skipped)
         }
-        _ => {
+        None => {
             undefined::inject(machine)?;
             Ok(Answer::Undefined)
         }

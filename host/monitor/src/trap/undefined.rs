@@ -5,11 +5,15 @@ use crate::machine::Machine;
 use anyvisor_arch::esr::Esr;
 use anyvisor_arch::pstate::{self, Mode, Spsr, Vector};
 use anyvisor_arch::sctlr;
-use applevisor::prelude::{HypervisorError, Reg, SysReg};
+use applevisor::prelude::{HypervisorError, Reg, SysReg, Vcpu};
 
 /// Enters the guest's vector for a synchronous exception at the current instruction.
 pub fn inject(machine: &mut Machine) -> Result<(), HypervisorError> {
-    let vcpu = &machine.vcpu;
+    inject_into(&machine.vcpu)
+}
+
+/// The same, of a vCPU on its own.
+pub fn inject_into(vcpu: &Vcpu) -> Result<(), HypervisorError> {
     let (pc, cpsr) = (vcpu.get_reg(Reg::PC)?, vcpu.get_reg(Reg::CPSR)?);
     let control = vcpu.get_sys_reg(SysReg::SCTLR_EL1)?;
     let vectors = vcpu.get_sys_reg(SysReg::VBAR_EL1)?;

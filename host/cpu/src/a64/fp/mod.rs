@@ -4,3 +4,4 @@
 pub mod arithmetic;
 pub mod compare;
 pub mod convert;
+mod operand;

@@ -36,6 +36,11 @@ pub fn with_2(name: &str, q: u32) -> String {
     format!("{name}{}", ["", "2"][q as usize])
 }
 
+/// `name2\tv1.16b, v2.8h`: to lanes of half the size.
+pub fn narrowing_text(name: &str, size: u32, q: u32, [d, n]: [u32; 2]) -> String {
+    format!("{}\t{}, {}", with_2(name, q), vector(size, q, d), vector(size + 1, 1, n))
+}
+
 /// Whether a vector of this size has no lanes in this half register: 1D is reserved where the
 /// other arrangements of a row are vectors.
 #[inline(always)]

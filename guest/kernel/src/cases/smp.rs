@@ -1,0 +1,318 @@
+//! Two CPUs: switching one on and off, and what both see of one memory.
+
+use core::arch::asm;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use aarch64_cpu::asm::barrier;
+use aarch64_cpu::registers::{ID_AA64ISAR0_EL1, MPIDR_EL1, TTBR1_EL1};
+use anyvisor_abi::case::Needs;
+use anyvisor_abi::smccc::{ALREADY_ON, INVALID_PARAMETERS, ON_PENDING};
+use anyvisor_arch::descriptor::Granule;
+use anyvisor_arch::id::isar0;
+use tock_registers::interfaces::{Readable, Writeable};
+
+use crate::access::{El, store};
+use crate::mmu::DATA;
+use crate::mmu::table::page;
+use crate::mmu::window::Window;
+use crate::smp::{self, affinity_info, cpu_on, other_affinity, own_affinity};
+use crate::{case, check_eq, skip};
+
+/// AFFINITY_INFO.
+const ON: i64 = 0;
+const OFF: i64 = 1;
+
+/// Rounds of each CPU: many enough that both are at it at the same time.
+const ROUNDS: u64 = 20_000;
+
+/// What the two share, each on a cache line of its own.
+#[repr(C, align(64))]
+struct Line(AtomicU64);
+
+static COUNT: Line = Line(AtomicU64::new(0));
+static FLAG: Line = Line(AtomicU64::new(0));
+static REPLY: Line = Line(AtomicU64::new(0));
+
+fn clear() {
+    for line in [&COUNT, &FLAG, &REPLY] {
+        line.0.store(0, Ordering::SeqCst);
+    }
+}
+
+/// Waits until `line` holds `value`, seen with acquire semantics.
+fn wait_for(line: &Line, value: u64) {
+    while line.0.load(Ordering::Acquire) != value {
+        core::hint::spin_loop();
+    }
+}
+
+case! {
+    /// CPU_ON starts a CPU at its entry with the context in X0 and an affinity of its own;
+    /// CPU_OFF ends it; and it can be switched on again. While it is on it cannot be.
+    "smp.cpu_on_off": "CPU_ON runs a second CPU with its own affinity, CPU_OFF ends it, and again";
+    reference: "DEN 0022: CPU_ON, CPU_OFF, AFFINITY_INFO";
+    needs: Needs::PSCI.vcpus(2);
+    fn cpu_on_off() {
+        extern "C" fn body(argument: u64) {
+            FLAG.0.store(MPIDR_EL1.get(), Ordering::Release);
+            wait_for(&REPLY, 1);
+            COUNT.0.store(argument, Ordering::Release);
+        }
+        let other = other_affinity();
+        for argument in [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210] {
+            clear();
+            check_eq!(affinity_info(other) as u64, OFF as u64, "AFFINITY_INFO before");
+            let second = smp::start(body, argument);
+            while FLAG.0.load(Ordering::Acquire) == 0 {
+                core::hint::spin_loop();
+            }
+            let seen = FLAG.0.load(Ordering::Acquire);
+            check_eq!(seen & 0xff_00ff_ffff, other, "the second CPU's MPIDR_EL1 affinity");
+            check_eq!(affinity_info(other) as u64, ON as u64, "AFFINITY_INFO of a running CPU");
+            let again = cpu_on(other, body as *const () as u64, 0);
+            assert!(
+                [ALREADY_ON, ON_PENDING].contains(&again),
+                "CPU_ON of a running CPU answers {again}"
+            );
+            REPLY.0.store(1, Ordering::Release);
+            second.join();
+            check_eq!(COUNT.0.load(Ordering::Acquire), argument, "the context in X0");
+            check_eq!(affinity_info(other) as u64, OFF as u64, "AFFINITY_INFO after");
+        }
+    }
+}
+
+case! {
+    /// An affinity that no CPU has is an invalid parameter.
+    "smp.cpu_on_unknown": "CPU_ON and AFFINITY_INFO of a CPU that is not there: INVALID_PARAMETERS";
+    reference: "DEN 0022: CPU_ON, AFFINITY_INFO: target_affinity";
+    needs: Needs::PSCI.vcpus(2);
+    fn cpu_on_unknown() {
+        const NOBODY: u64 = 0xff_00fe_fdfc;
+        assert!(own_affinity() != NOBODY && other_affinity() != NOBODY);
+        check_eq!(cpu_on(NOBODY, 0, 0) as u64, INVALID_PARAMETERS as u64, "CPU_ON");
+        check_eq!(affinity_info(NOBODY) as u64, INVALID_PARAMETERS as u64, "AFFINITY_INFO");
+    }
+}
+
+/// One is added with a load-exclusive and a store-exclusive.
+fn add_exclusively(counter: &AtomicU64) {
+    // SAFETY: the loop adds one to the counter and touches nothing else.
+    unsafe {
+        asm!(
+            "1: ldxr {value}, [{at}]",
+            "add {value}, {value}, #1",
+            "stxr {status:w}, {value}, [{at}]",
+            "cbnz {status:w}, 1b",
+            at = in(reg) counter.as_ptr(),
+            value = out(reg) _,
+            status = out(reg) _,
+            options(nostack),
+        );
+    }
+}
+
+/// Two neighbours are moved with LDXP and STXP: the second counts what the first does.
+fn add_pair_exclusively(pair: *mut u64) {
+    // SAFETY: the pair is 16-byte aligned; the loop changes it and nothing else.
+    unsafe {
+        asm!(
+            "1: ldaxp {low}, {high}, [{at}]",
+            "add {low}, {low}, #1",
+            "sub {high}, {high}, #1",
+            "stlxp {status:w}, {low}, {high}, [{at}]",
+            "cbnz {status:w}, 1b",
+            at = in(reg) pair,
+            low = out(reg) _,
+            high = out(reg) _,
+            status = out(reg) _,
+            options(nostack),
+        );
+    }
+}
+
+/// Both CPUs run `body` as often as it loops, started together.
+fn together(body: smp::Body) {
+    clear();
+    let second = smp::start(body, 1);
+    body(0);
+    second.join();
+}
+
+/// Says that this CPU is there, and waits for the other.
+fn meet() {
+    FLAG.0.fetch_add(1, Ordering::AcqRel);
+    wait_for(&FLAG, 2);
+}
+
+case! {
+    /// A store-exclusive succeeds only if nobody wrote in between, on whichever CPU: of two CPUs
+    /// that add one at a time no addition is lost.
+    "smp.exclusives": "two CPUs add to one counter by LDXR and STXR: nothing is lost";
+    reference: "DDI 0487: B2.12 Synchronization and semaphores; LDXR, STXR";
+    needs: Needs::PSCI.vcpus(2);
+    fn exclusives() {
+        extern "C" fn body(_: u64) {
+            meet();
+            for _ in 0..ROUNDS {
+                add_exclusively(&COUNT.0);
+            }
+        }
+        together(body);
+        check_eq!(COUNT.0.load(Ordering::SeqCst), 2 * ROUNDS, "the counter");
+    }
+}
+
+case! {
+    /// A pair of doublewords is read and written as one: the sum of both stays what it was.
+    "smp.exclusive_pairs": "two CPUs move ones between two doublewords by LDAXP and STLXP";
+    reference: "DDI 0487: LDAXP, STLXP: 128-bit single-copy atomicity of a successful pair";
+    needs: Needs::PSCI.vcpus(2);
+    fn exclusive_pairs() {
+        #[repr(C, align(16))]
+        struct Pair([AtomicU64; 2]);
+        static PAIR: Pair = Pair([const { AtomicU64::new(0) }; 2]);
+        extern "C" fn body(_: u64) {
+            meet();
+            for _ in 0..ROUNDS {
+                add_pair_exclusively(PAIR.0[0].as_ptr());
+            }
+        }
+        PAIR.0[0].store(0, Ordering::SeqCst);
+        PAIR.0[1].store(0, Ordering::SeqCst);
+        together(body);
+        check_eq!(PAIR.0[0].load(Ordering::SeqCst), 2 * ROUNDS, "the first");
+        check_eq!(PAIR.0[1].load(Ordering::SeqCst), (2 * ROUNDS).wrapping_neg(), "the second");
+    }
+}
+
+case! {
+    /// FEAT_LSE's operations are one access each.
+    "smp.atomics": "two CPUs add to one counter by LDADD, CAS and SWP: nothing is lost";
+    reference: "DDI 0487: LDADD, CAS, SWP; ID_AA64ISAR0_EL1.Atomic";
+    needs: Needs::PSCI.vcpus(2);
+    fn atomics() {
+        extern "C" fn body(_: u64) {
+            meet();
+            for _ in 0..ROUNDS {
+                // SAFETY: LDADD adds to the counter; the loop of CAS adds to it as well; SWP
+                // takes what the third counter holds and LDADD brings it to the first.
+                unsafe {
+                    asm!(
+                        ".arch_extension lse",
+                        "ldadd {one}, {seen}, [{at}]",
+                        "1: ldr {seen}, [{at}]",
+                        "add {next}, {seen}, #1",
+                        "mov {taken}, {seen}",
+                        "cas {taken}, {next}, [{at}]",
+                        "cmp {taken}, {seen}",
+                        "b.ne 1b",
+                        "ldadd {one}, {seen}, [{bag}]",
+                        "swpal xzr, {taken}, [{bag}]",
+                        "ldadd {taken}, {seen}, [{at}]",
+                        at = in(reg) COUNT.0.as_ptr(),
+                        bag = in(reg) REPLY.0.as_ptr(),
+                        one = in(reg) 1_u64,
+                        seen = out(reg) _,
+                        next = out(reg) _,
+                        taken = out(reg) _,
+                        options(nostack),
+                    );
+                }
+            }
+        }
+        if isar0::ATOMIC.get(ID_AA64ISAR0_EL1.get()) < 2 {
+            skip!("ID_AA64ISAR0_EL1.Atomic says no FEAT_LSE");
+        }
+        together(body);
+        // What one CPU puts into the bag the other may take out; in the end it is empty.
+        check_eq!(REPLY.0.load(Ordering::SeqCst), 0, "the bag");
+        check_eq!(COUNT.0.load(Ordering::SeqCst), 6 * ROUNDS, "the counter");
+    }
+}
+
+case! {
+    /// What is written before a store-release is seen by who sees the store by a load-acquire:
+    /// message passing, and back.
+    "smp.acquire_release": "a message written before STLR is there for the CPU whose LDAR sees it";
+    reference: "DDI 0487: B2.3 Memory ordering: Load-Acquire, Store-Release";
+    needs: Needs::PSCI.vcpus(2);
+    fn acquire_release() {
+        extern "C" fn body(_: u64) {
+            for round in 1..=ROUNDS {
+                wait_for(&FLAG, round);
+                let message = COUNT.0.load(Ordering::Relaxed);
+                REPLY.0.store(message.wrapping_mul(3), Ordering::Relaxed);
+                FLAG.0.store(round | 1 << 63, Ordering::Release);
+            }
+        }
+        clear();
+        let second = smp::start(body, 0);
+        for round in 1..=ROUNDS {
+            COUNT.0.store(round * round, Ordering::Relaxed);
+            FLAG.0.store(round, Ordering::Release);
+            wait_for(&FLAG, round | 1 << 63);
+            let reply = REPLY.0.load(Ordering::Relaxed);
+            check_eq!(reply, round * round * 3, "the reply of round {}", round);
+        }
+        second.join();
+    }
+}
+
+case! {
+    /// TLBI of the inner shareable kind takes a translation from every CPU: after DSB no CPU uses
+    /// the old one. The page is changed by break-before-make, as the manual wants it.
+    "smp.tlbi_broadcast": "TLBI VAAE1IS, DSB on one CPU: the other reads the new page at once";
+    reference: "DDI 0487: TLBI VAAE1IS; ordering and completion of TLB maintenance; break-before-make";
+    needs: Needs::PSCI.vcpus(2);
+    fn tlbi_broadcast() {
+        const CHANGES: u64 = 200;
+        const VA: u64 = 0x7000;
+        /// Reads the word at the window's page whenever it is asked to.
+        extern "C" fn body(root: u64) {
+            TTBR1_EL1.set(root);
+            barrier::isb(barrier::SY);
+            let va = COUNT.0.load(Ordering::Acquire);
+            for round in 1..=CHANGES {
+                wait_for(&FLAG, round);
+                let value: u64;
+                // SAFETY: the page is mapped whenever the other CPU asks.
+                unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) va, options(nostack)) };
+                REPLY.0.store(value, Ordering::Relaxed);
+                FLAG.0.store(round | 1 << 63, Ordering::Release);
+            }
+        }
+        clear();
+        let mut window = Window::open(Granule::K4, 39);
+        let pages = [1, 2].map(|value| {
+            let pa = window.tables.take(Granule::K4.size());
+            store(El::El1, pa, value).value();
+            pa
+        });
+        let va = window.base() + VA;
+        COUNT.0.store(va, Ordering::Release);
+        let second = smp::start(body, window.tables.root());
+        for round in 1..=CHANGES {
+            // An empty descriptor, no CPU has the old one any more, and then the new one.
+            window.tables.set(va, 3, 0);
+            // SAFETY: what is forgotten is read again from the tables.
+            unsafe {
+                asm!(
+                    "dsb ish",
+                    "tlbi vaae1is, {}",
+                    "dsb ish",
+                    "isb",
+                    in(reg) page(va),
+                    options(nostack)
+                );
+            }
+            let which = (round % 2) as usize;
+            window.tables.map(va, pages[which], 3, DATA);
+            FLAG.0.store(round, Ordering::Release);
+            wait_for(&FLAG, round | 1 << 63);
+            let seen = REPLY.0.load(Ordering::Relaxed);
+            check_eq!(seen, which as u64 + 1, "what the other CPU reads after change {}", round);
+        }
+        second.join();
+    }
+}
