@@ -764,7 +764,7 @@ mod tests {
         let map = memory.enter();
         let page = map.lookup(0).unwrap().0.get(&map).unwrap();
         let sum = page.load_unaligned(0x17, 2, Ordering::Relaxed);
-        assert_eq!(sum, 200_000 * 0x0101 & 0xffff, "no update is lost to its neighbour's");
+        assert_eq!(sum, (200_000 * 0x0101) & 0xffff, "no update is lost to its neighbour's");
     }
 
     #[test]
