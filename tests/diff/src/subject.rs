@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+/// A multiple of four: stage 2 is mapped by 16 KiB.
 const PAGES: u64 = 12;
 const CODE_PAGE: u64 = 0;
 const VECTOR_PAGE: u64 = 1;
