@@ -21,7 +21,10 @@
 //! read only for a [`Stage2`] of the same generation, which no change has touched since.
 //! Generations are unique in the process, so a page of one VM is nothing in another.
 //!
-//! How a page is read and written is in `page.rs`.
+//! How a page is read and written is in `memory/page.rs`.
+
+#[allow(unsafe_code)]
+pub mod page;
 
 use crate::{Attention, HostPage, HvError};
 use std::sync::atomic::{AtomicU64, Ordering};
