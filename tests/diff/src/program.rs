@@ -53,7 +53,8 @@ static ROWS: LazyLock<Rows> = LazyLock::new(|| {
     let rows = |pictures: &[&str]| {
         let groups: Vec<_> = pictures.iter().map(|picture| Pattern::new(picture)).collect();
         let inside = |row: &Row| groups.iter().any(|group| group.matches(row.pattern().value));
-        Row::all().filter(inside).collect()
+        // Not those of which no word can be compared.
+        Row::all().filter(inside).filter(|row| exempt::row(*row).is_none()).collect()
     };
     Rows {
         integer: rows(&INTEGER),
