@@ -23,7 +23,8 @@ const SYS_ZVA: u32 = 0x1ba1;
 
 /// What the oracle has and our CPU has not.
 #[rustfmt::skip]
-const FOREIGN: [(&str, &str); 17] = [
+const FOREIGN: [(&str, &str); 18] = [
+    ("--0010001-0-----0---------------", "FEAT_LOR: LDLAR, STLLR"),
     ("1-0100011-----------------------", "FEAT_MTE: ADDG, SUBG"),
     ("10011010110-----00010-----------", "FEAT_MTE: IRG, GMI"),
     ("10011010110-----000000----------", "FEAT_MTE: SUBP"),

@@ -53,7 +53,7 @@ static ROWS: LazyLock<Rows> = LazyLock::new(|| {
     let rows = |pictures: &[&str]| {
         let groups: Vec<_> = pictures.iter().map(|picture| Pattern::new(picture)).collect();
         let inside = |row: &Row| groups.iter().any(|group| group.matches(row.pattern().value));
-        // A row without a word that can be compared has none for a program.
+        // Not those of which no word can be compared.
         Row::all().filter(inside).filter(|row| exempt::row(*row).is_none()).collect()
     };
     Rows {
