@@ -485,11 +485,19 @@ impl Emit for Interp<'_> {
         self.cpu.exclusive = None;
     }
 
+    #[inline(always)]
     fn mrs(&mut self, encoding: Encoding, rt: u32) -> Result<u64, Stopped> {
-        self.read_register(encoding, rt)
+        match sysreg::read_plain(self.cpu, encoding) {
+            Some(value) => Ok(value),
+            None => self.read_register(encoding, rt),
+        }
     }
 
+    #[inline(always)]
     fn msr(&mut self, encoding: Encoding, rt: u32, value: u64) -> Result<(), Stopped> {
+        if sysreg::write_plain(self.cpu, encoding, value) {
+            return Ok(());
+        }
         self.write_register(encoding, rt, value)
     }
 

@@ -108,12 +108,14 @@ impl Interp<'_> {
     }
 
     /// MRS.
+    #[inline(never)]
     pub(super) fn read_register(&mut self, encoding: Encoding, rt: u32) -> Result<u64, Stopped> {
         self.count_so_far(self.unfinished());
         sysreg::read(self.cpu, encoding, rt, self.now).map_err(|r| self.refused(r))
     }
 
     /// MSR (register).
+    #[inline(never)]
     pub(super) fn write_register(
         &mut self,
         encoding: Encoding,

@@ -52,6 +52,56 @@ pub enum Refusal {
     Exit(Esr),
 }
 
+/// Whether a register only remembers, whoever may ask: bit 0 for a read at EL0, 1 for a write
+/// there, 2 and 3 for EL1. No rule turns such an access away, it has no effect, and the hypervisor
+/// does not want it; so handlers' most common instructions need none of the questions above.
+static PLAIN: [u8; SysReg::COUNT] = {
+    let mut plain = [0; SysReg::COUNT];
+    let mut i = 0;
+    while i < SysReg::COUNT {
+        let row = SysReg::ALL[i].row();
+        // op0 = 2: debug registers, which `hv_vcpu_set_trap_debug_reg_accesses` takes away.
+        if matches!(row.kind, Kind::Storage) && row.rules.is_empty() && row.encoding.op0() == 3 {
+            let mut el = 0;
+            while el < 2 {
+                let bits = row.read.allows(el) as u8 | (row.write.allows(el) as u8) << 1;
+                plain[i] |= bits << (2 * el);
+                el += 1;
+            }
+        }
+        i += 1;
+    }
+    plain
+};
+
+/// The register, if it only remembers and the current level may read (or write) it.
+#[inline(always)]
+fn plain(cpu: &Cpu, encoding: Encoding, write: bool) -> Option<SysReg> {
+    let bit = 2 * cpu.pstate.el() + u8::from(write);
+    SysReg::from_encoding(encoding).filter(|&register| PLAIN[register as usize] >> bit & 1 == 1)
+}
+
+/// Whether a write of this register by EL1 changes nothing but the register: what follows means
+/// what it meant before.
+pub fn only_stores(encoding: Encoding) -> bool {
+    SysReg::from_encoding(encoding).is_some_and(|register| PLAIN[register as usize] >> 3 & 1 == 1)
+}
+
+/// MRS of a register that only remembers, if it is one.
+#[inline(always)]
+pub fn read_plain(cpu: &Cpu, encoding: Encoding) -> Option<u64> {
+    plain(cpu, encoding, false).map(|register| cpu.get(register))
+}
+
+/// MSR of a register that only remembers; `false` if it is none.
+#[inline(always)]
+pub fn write_plain(cpu: &mut Cpu, encoding: Encoding, value: u64) -> bool {
+    let Some(register) = plain(cpu, encoding, true) else { return false };
+    let kept = register.row().masked(value) | value & of_model(cpu, register);
+    cpu.set(register, kept);
+    true
+}
+
 /// MRS at the current exception level. `rt` is the destination, for the syndrome.
 ///
 /// # Errors
