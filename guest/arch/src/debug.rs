@@ -1,4 +1,4 @@
-//! The self-hosted debug registers' fields (DDI 0487 D2): MDSCR_EL1, DBGBCR<n>, DBGWCR<n>.
+//! The self-hosted debug registers' fields (DDI 0487 D2): MDSCR_EL1, `DBGBCR<n>`, `DBGWCR<n>`.
 
 use crate::field::Field;
 
@@ -20,7 +20,7 @@ pub mod mdscr {
         1 << 6 | 1 << 14 | 1 << 21 | 0b11 << 22 | 1 << 26 | 1 << 27 | 1 << 29 | 1 << 30;
 }
 
-/// DBGBCR<n>_EL1 and DBGWCR<n>_EL1 have these in common.
+/// `DBGBCR<n>_EL1` and `DBGWCR<n>_EL1` have these in common.
 pub mod control {
     use super::Field;
     /// The comparator is on.
@@ -35,7 +35,7 @@ pub mod control {
     pub const LBN: Field = Field::new(19, 16);
 }
 
-/// DBGBCR<n>_EL1.
+/// `DBGBCR<n>_EL1`.
 pub mod bcr {
     use super::Field;
     /// Which bytes: all ones without AArch32.
@@ -44,7 +44,7 @@ pub mod bcr {
     pub const BT: Field = Field::new(23, 20);
 }
 
-/// DBGWCR<n>_EL1.
+/// `DBGWCR<n>_EL1`.
 pub mod wcr {
     use super::Field;
     /// Loads.
@@ -59,7 +59,7 @@ pub mod wcr {
     pub const MASK: Field = Field::new(28, 24);
 }
 
-/// DBGBCR<n>_EL1.BT, as far as there are no EL2, no VHE and no AArch32.
+/// `DBGBCR<n>_EL1.BT`, as far as there are no EL2, no VHE and no AArch32.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BreakpointType {
     /// An instruction's address; or, linked, an address in a context.

@@ -53,7 +53,7 @@ use anyvisor_arch::sysreg::SysReg;
 /// The bits of an address that comparators look at: 48 and the sign, without RESS.
 const VA: u64 = (1 << 49) - 1;
 
-/// DBGBVR<n>, DBGBCR<n>.
+/// `DBGBVR<n>`, `DBGBCR<n>`.
 const BREAKPOINT_REGISTERS: [(SysReg, SysReg); BREAKPOINTS as usize] = [
     (SysReg::DBGBVR0_EL1, SysReg::DBGBCR0_EL1),
     (SysReg::DBGBVR1_EL1, SysReg::DBGBCR1_EL1),
@@ -62,7 +62,7 @@ const BREAKPOINT_REGISTERS: [(SysReg, SysReg); BREAKPOINTS as usize] = [
     (SysReg::DBGBVR4_EL1, SysReg::DBGBCR4_EL1),
     (SysReg::DBGBVR5_EL1, SysReg::DBGBCR5_EL1),
 ];
-/// DBGWVR<n>, DBGWCR<n>.
+/// `DBGWVR<n>`, `DBGWCR<n>`.
 const WATCHPOINT_REGISTERS: [(SysReg, SysReg); WATCHPOINTS as usize] = [
     (SysReg::DBGWVR0_EL1, SysReg::DBGWCR0_EL1),
     (SysReg::DBGWVR1_EL1, SysReg::DBGWCR1_EL1),

@@ -186,9 +186,9 @@ pub enum MonitorRegister {
     Cycles,
     /// PMCCFILTR.
     CycleFilter,
-    /// PMEVCNTR<n>.
+    /// `PMEVCNTR<n>`.
     Count(u8),
-    /// PMEVTYPER<n>.
+    /// `PMEVTYPER<n>`.
     Type(u8),
     /// PMUSERENR.
     User,

@@ -39,11 +39,24 @@ fn clear() {
     }
 }
 
-/// Waits until `line` holds `value`, seen with acquire semantics.
-fn wait_for(line: &Line, value: u64) {
-    while line.0.load(Ordering::Acquire) != value {
-        core::hint::spin_loop();
+/// Stores with release semantics, and wakes whoever waits for it.
+fn tell(line: &Line, value: u64) {
+    line.0.store(value, Ordering::Release);
+    barrier::dsb(barrier::ISHST);
+    aarch64_cpu::asm::sev();
+}
+
+/// Waits until `line` holds what is wanted, seen with acquire semantics. WFE gives a hypervisor
+/// with more vCPUs than CPUs the chance to run the one that is waited for.
+fn wait_until(line: &Line, wanted: impl Fn(u64) -> bool) {
+    while !wanted(line.0.load(Ordering::Acquire)) {
+        aarch64_cpu::asm::wfe();
     }
+}
+
+/// Waits until `line` holds `value`.
+fn wait_for(line: &Line, value: u64) {
+    wait_until(line, |seen| seen == value);
 }
 
 case! {
@@ -54,18 +67,16 @@ case! {
     needs: Needs::PSCI.vcpus(2);
     fn cpu_on_off() {
         extern "C" fn body(argument: u64) {
-            FLAG.0.store(MPIDR_EL1.get(), Ordering::Release);
+            tell(&FLAG, MPIDR_EL1.get());
             wait_for(&REPLY, 1);
-            COUNT.0.store(argument, Ordering::Release);
+            tell(&COUNT, argument);
         }
         let other = other_affinity();
         for argument in [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210] {
             clear();
             check_eq!(affinity_info(other) as u64, OFF as u64, "AFFINITY_INFO before");
             let second = smp::start(body, argument);
-            while FLAG.0.load(Ordering::Acquire) == 0 {
-                core::hint::spin_loop();
-            }
+            wait_until(&FLAG, |seen| seen != 0);
             let seen = FLAG.0.load(Ordering::Acquire);
             check_eq!(seen & 0xff_00ff_ffff, other, "the second CPU's MPIDR_EL1 affinity");
             check_eq!(affinity_info(other) as u64, ON as u64, "AFFINITY_INFO of a running CPU");
@@ -74,7 +85,7 @@ case! {
                 [ALREADY_ON, ON_PENDING].contains(&again),
                 "CPU_ON of a running CPU answers {again}"
             );
-            REPLY.0.store(1, Ordering::Release);
+            tell(&REPLY, 1);
             second.join();
             check_eq!(COUNT.0.load(Ordering::Acquire), argument, "the context in X0");
             check_eq!(affinity_info(other) as u64, OFF as u64, "AFFINITY_INFO after");
@@ -142,6 +153,8 @@ fn together(body: smp::Body) {
 /// Says that this CPU is there, and waits for the other.
 fn meet() {
     FLAG.0.fetch_add(1, Ordering::AcqRel);
+    barrier::dsb(barrier::ISHST);
+    aarch64_cpu::asm::sev();
     wait_for(&FLAG, 2);
 }
 
@@ -238,19 +251,20 @@ case! {
     reference: "DDI 0487: B2.3 Memory ordering: Load-Acquire, Store-Release";
     needs: Needs::PSCI.vcpus(2);
     fn acquire_release() {
+        const ROUNDS: u64 = 2000;
         extern "C" fn body(_: u64) {
             for round in 1..=ROUNDS {
                 wait_for(&FLAG, round);
                 let message = COUNT.0.load(Ordering::Relaxed);
                 REPLY.0.store(message.wrapping_mul(3), Ordering::Relaxed);
-                FLAG.0.store(round | 1 << 63, Ordering::Release);
+                tell(&FLAG, round | 1 << 63);
             }
         }
         clear();
         let second = smp::start(body, 0);
         for round in 1..=ROUNDS {
             COUNT.0.store(round * round, Ordering::Relaxed);
-            FLAG.0.store(round, Ordering::Release);
+            tell(&FLAG, round);
             wait_for(&FLAG, round | 1 << 63);
             let reply = REPLY.0.load(Ordering::Relaxed);
             check_eq!(reply, round * round * 3, "the reply of round {}", round);
@@ -279,7 +293,7 @@ case! {
                 // SAFETY: the page is mapped whenever the other CPU asks.
                 unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) va, options(nostack)) };
                 REPLY.0.store(value, Ordering::Relaxed);
-                FLAG.0.store(round | 1 << 63, Ordering::Release);
+                tell(&FLAG, round | 1 << 63);
             }
         }
         clear();
@@ -290,7 +304,7 @@ case! {
             pa
         });
         let va = window.base() + VA;
-        COUNT.0.store(va, Ordering::Release);
+        tell(&COUNT, va);
         let second = smp::start(body, window.tables.root());
         for round in 1..=CHANGES {
             // An empty descriptor, no CPU has the old one any more, and then the new one.
@@ -308,7 +322,7 @@ case! {
             }
             let which = (round % 2) as usize;
             window.tables.map(va, pages[which], 3, DATA);
-            FLAG.0.store(round, Ordering::Release);
+            tell(&FLAG, round);
             wait_for(&FLAG, round | 1 << 63);
             let seen = REPLY.0.load(Ordering::Relaxed);
             check_eq!(seen, which as u64 + 1, "what the other CPU reads after change {}", round);

@@ -83,7 +83,9 @@ const JUMPS: usize = 4096;
 #[derive(Clone, Copy, Default)]
 struct Block {
     start: u32,
-    len: u32,
+    len: u16,
+    /// Reached through a guarded page (FEAT_BTI): no matter of the words, so only jumps know it.
+    guarded: bool,
 }
 
 /// "At this PC, in this regime, in this epoch: that block."
@@ -95,10 +97,11 @@ struct Jump {
     /// See [`CodeCache::epoch`].
     epoch: u32,
     ipa: u64,
-    /// In a guarded page.
-    guarded: bool,
     block: Block,
 }
+
+// A slot is found by a shift.
+const _: () = assert!(size_of::<Jump>() == 32);
 
 /// A vCPU's decoded code.
 pub struct CodeCache {
@@ -146,17 +149,16 @@ impl CodeCache {
         let jump = &self.jumps[slot];
         let unusual = interp.cpu.pstate.0 & (pstate::IL | pstate::BTYPE);
         let same = jump.pc == pc && jump.regime == regime && unusual & pstate::IL == 0;
-        let (guarded, block) = if same && jump.epoch == self.epoch {
-            (jump.guarded, jump.block)
+        let block = if same && jump.epoch == self.epoch {
+            jump.block
         } else {
             let known = same.then_some(*jump);
-            let (fetched, block) = self.find(interp, pc, known)?;
-            let Fetched { ipa, guarded, .. } = fetched;
-            self.jumps[slot] = Jump { pc, regime, epoch: self.epoch, ipa, guarded, block };
-            (guarded, block)
+            let (ipa, block) = self.find(interp, pc, known)?;
+            self.jumps[slot] = Jump { pc, regime, epoch: self.epoch, ipa, block };
+            block
         };
         let ops = &self.ops[block.start as usize..][..block.len as usize];
-        interp.guarded = guarded;
+        interp.guarded = block.guarded;
         if unusual != 0 {
             interp.land(ops[0].word)?;
         }
@@ -167,33 +169,38 @@ impl CodeCache {
     /// PC alignment, instruction abort, illegal execution state. `known` is what stood there in
     /// an earlier epoch.
     #[inline(never)]
-    fn find<'a>(
+    fn find(
         &mut self,
-        interp: &mut Interp<'a>,
+        interp: &mut Interp<'_>,
         pc: u64,
         known: Option<Jump>,
-    ) -> Result<(Fetched<'a>, Block), Stopped> {
+    ) -> Result<(u64, Block), Stopped> {
         if pc & 3 != 0 {
             return Err(interp.raise_here(ExceptionClass::PcAlignment, Some(pc)));
         }
-        let fetched = interp.fetch(pc)?;
-        let Fetched { ipa, page, .. } = fetched;
+        let Fetched { ipa, page, guarded } = interp.fetch(pc)?;
         if interp.cpu.pstate.any(pstate::IL) {
             return Err(interp.raise_here(ExceptionClass::IllegalState, None));
         }
         interp.tlb.fetched(pc);
         let known = known.filter(|known| known.ipa == ipa);
-        if let Some(jump) = known.filter(|known| (known.epoch ^ self.epoch) & WORDS == 0) {
-            return Ok((fetched, jump.block));
-        }
-        let known = known.map(|known| known.block);
+        let block = match known {
+            Some(jump) if (jump.epoch ^ self.epoch) & WORDS == 0 => jump.block,
+            _ => self.compared(ipa, page, known.map(|jump| jump.block)),
+        };
+        Ok((ipa, Block { guarded, ..block }))
+    }
+
+    /// The block of the words at `ipa`: `known` or one that stood there before, if they are the
+    /// same, else a new one.
+    fn compared(&mut self, ipa: u64, page: Page<'_>, known: Option<Block>) -> Block {
         if let Some(block) = known.or_else(|| self.by_ipa.get(&ipa).copied()) {
             let ops = &self.ops[block.start as usize..][..block.len as usize];
             if page.words_equal(ipa as usize, ops.iter().map(|op| op.word)) {
-                return Ok((fetched, block));
+                return block;
             }
         }
-        Ok((fetched, self.decode(ipa, page)))
+        self.decode(ipa, page)
     }
 
     fn decode(&mut self, ipa: u64, page: Page<'_>) -> Block {
@@ -212,7 +219,8 @@ impl CodeCache {
                 break;
             }
         }
-        let block = Block { start: start as u32, len: (self.ops.len() - start) as u32 };
+        let len = (self.ops.len() - start) as u16;
+        let block = Block { start: start as u32, len, guarded: false };
         self.by_ipa.insert(ipa, block);
         block
     }

@@ -174,11 +174,10 @@ impl<'a> Interp<'a> {
         if !aligned(va, access.bytes) {
             return self.load_other(access, va).map(|value| value as u64);
         }
-        let page = match self.page(va, self.need(access, Want::Read)) {
-            Some(page) => page,
-            None => self.page_walked(access, va, Want::Read)?,
-        };
-        Ok(load_aligned(page, va, access.bytes, ordering(access)))
+        match self.page(va, self.need(access, Want::Read)) {
+            Some(page) => Ok(load_aligned(page, va, access.bytes, ordering(access))),
+            None => self.load_walked(access, va),
+        }
     }
 
     /// One store.
@@ -187,12 +186,13 @@ impl<'a> Interp<'a> {
         if !aligned(va, access.bytes) {
             return self.store_other(access, va, value.into());
         }
-        let page = match self.page(va, self.need(access, Want::Write)) {
-            Some(page) => page,
-            None => self.page_walked(access, va, Want::Write)?,
-        };
-        store_aligned(page, va, access.bytes, value, ordering(access));
-        Ok(())
+        match self.page(va, self.need(access, Want::Write)) {
+            Some(page) => {
+                store_aligned(page, va, access.bytes, value, ordering(access));
+                Ok(())
+            }
+            None => self.store_walked(access, va, value),
+        }
     }
 
     /// Two loads side by side: one access, with the alignment of each.
@@ -285,8 +285,23 @@ impl<'a> Interp<'a> {
         Ok(())
     }
 
-    /// The page of an aligned access that the TLB has not.
+    /// An aligned load from a page that the TLB has not. (A call at the very end, so that a load
+    /// from one that it has saves no registers.)
     #[inline(never)]
+    fn load_walked(&mut self, access: Access, va: u64) -> Result<u64, Stopped> {
+        let page = self.page_walked(access, va, Want::Read)?;
+        Ok(load_aligned(page, va, access.bytes, ordering(access)))
+    }
+
+    /// An aligned store to a page that the TLB has not.
+    #[inline(never)]
+    fn store_walked(&mut self, access: Access, va: u64, value: u64) -> Result<(), Stopped> {
+        let page = self.page_walked(access, va, Want::Write)?;
+        store_aligned(page, va, access.bytes, value, ordering(access));
+        Ok(())
+    }
+
+    /// The page of an aligned access.
     fn page_walked(&mut self, access: Access, va: u64, want: Want) -> Result<Page<'a>, Stopped> {
         let (_, page) = self.place(access, va, want, true)?;
         self.watch(access, va, access.bytes, want)?;

@@ -39,7 +39,7 @@ impl Interp<'_> {
             }
             Call::Eret | Call::EretAuthenticated(_) => {
                 // The return itself counts where it comes from.
-                self.count_so_far(self.unfinished() - 1);
+                self.count_so_far(self.unfinished().saturating_sub(1));
                 let mut target = self.cpu.get(SysReg::ELR_EL1);
                 if let Call::EretAuthenticated(key) = call {
                     let sp = self.cpu.sp[self.cpu.pstate.sp_index()];
@@ -120,7 +120,7 @@ impl Interp<'_> {
         rt: u32,
         value: u64,
     ) -> Result<(), Stopped> {
-        self.count_so_far(self.unfinished() - 1);
+        self.count_so_far(self.unfinished().saturating_sub(1));
         sysreg::write(self.cpu, encoding, rt, value, self.now).map_err(|r| self.refused(r))?;
         if std::mem::take(&mut self.cpu.tlb_stale) {
             self.tlb.flush_all();

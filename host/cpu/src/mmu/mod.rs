@@ -163,23 +163,23 @@ pub fn translate(
     aligned: bool,
 ) -> Result<Place, Abort> {
     let fetch = want == Want::Fetch;
-    let (leaf, mut rights) = loop {
-        let leaf = walk::walk(cpu, &mut tlb.tables, map, va, fetch)?;
-        // With the MMU off an instruction fetch is Normal memory whatever data accesses are.
-        if leaf.device && !fetch && !aligned {
-            return Err(Abort::Stage1(FaultStatus::Alignment));
-        }
-        if want != Want::Locate && leaf.rights & need == 0 {
-            return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)));
-        }
-        let dirties = leaf.clean && want == Want::Write;
-        let current = !leaf.unaccessed && !dirties;
-        if current || walk::update(&mut tlb.tables, map, leaf.at, leaf.descriptor, dirties)? {
-            // The first write to what stays clean walks again.
-            let kept = if leaf.clean && !dirties { !rights::WRITE } else { !0 };
-            break (leaf, leaf.rights & kept);
-        }
-    };
+    let leaf = walk::walk(cpu, &mut tlb.tables, map, va, fetch)?;
+    // With the MMU off an instruction fetch is Normal memory whatever data accesses are.
+    if leaf.device && !fetch && !aligned {
+        return Err(Abort::Stage1(FaultStatus::Alignment));
+    }
+    if want != Want::Locate && leaf.rights & need == 0 {
+        return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)));
+    }
+    let dirties = leaf.clean && want == Want::Write;
+    if (leaf.unaccessed || dirties)
+        && !walk::update(&mut tlb.tables, map, leaf.at, leaf.descriptor, dirties)?
+    {
+        return translate(cpu, tlb, map, va, want, need, aligned);
+    }
+    // The first write to what stays clean walks again.
+    let kept = if leaf.clean && !dirties { !rights::WRITE } else { !0 };
+    let mut rights = leaf.rights & kept;
     if walk::for_data_alone(&cpu.regime, va) {
         rights &= !rights::EXEC;
     }

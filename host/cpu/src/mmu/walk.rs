@@ -20,7 +20,7 @@
 //!
 //! The Contiguous bit changes nothing: each page of a run is translated by its own descriptor.
 
-use super::regime::Regime;
+use super::regime::{Half, Regime};
 use super::rights::{R0, R1, R1_PAN, W0, W1, W1_PAN, X0, X1};
 use super::tables::Tables;
 use super::{Abort, rights};
@@ -90,56 +90,82 @@ pub fn walk(
     if half.disabled || !half.contains(va, fetch) {
         return fault(FaultStatus::Translation(0));
     }
-    let granule = half.granule;
-    let too_big = |address: u64| address >> regime.output_bits != 0;
-    let (mut level, mut table, mut limits) = match tables.find(half, va) {
-        Some(known) => (3, known.address, known.limits),
-        None if too_big(half.table) => return fault(FaultStatus::AddressSize(0)),
-        None => (half.start_level, half.table, 0),
+    let Found { entry, at, level, limits } = match tables.find(half, va) {
+        Some(&known) => {
+            let at = half.entry(known.address, va, 3);
+            let entry = read_descriptor(map, tables, at)?;
+            Found { entry, at, level: 3, limits: known.limits }
+        }
+        None => descend(regime, half, tables, map, va)?,
     };
+    let Descriptor::Leaf(base) = half.granule.decode(entry, level) else {
+        return fault(FaultStatus::Translation(level));
+    };
+    if base >> regime.output_bits != 0 {
+        return fault(FaultStatus::AddressSize(level));
+    }
+    let unaccessed = entry & descriptor::AF == 0;
+    if unaccessed && !regime.sets_access {
+        return fault(FaultStatus::AccessFlag(level));
+    }
+    let dirty_bit = regime.sets_dirty && entry & descriptor::DBM != 0;
+    let span_bits = half.level_shift(level);
+    let attribute = mair::attribute(cpu.get(SysReg::MAIR_EL1), descriptor::ATTR_INDX.get(entry));
+    Ok(Leaf {
+        ipa: base | va & ((1 << span_bits) - 1),
+        rights: leaf_rights(entry, limits, dirty_bit, cpu.get(SysReg::SCTLR_EL1)),
+        attribute,
+        shareability: descriptor::SH.get(entry),
+        device: mair::is_device(attribute),
+        global: entry & descriptor::NG == 0,
+        level,
+        span_bits,
+        descriptor: entry,
+        at,
+        unaccessed,
+        clean: dirty_bit && entry & descriptor::AP_READ_ONLY != 0,
+    })
+}
+
+/// Where the tables end: a descriptor that is not one of a table, or is of the last level.
+struct Found {
+    entry: u64,
+    at: u64,
+    level: u8,
+    limits: u64,
+}
+
+/// Goes down the tables from the first one.
+#[inline(never)]
+fn descend(
+    regime: &Regime,
+    half: &Half,
+    tables: &mut Tables,
+    map: &Stage2,
+    va: u64,
+) -> Result<Found, Abort> {
+    let too_big = |address: u64| address >> regime.output_bits != 0;
+    let (mut level, mut table, mut limits) = (half.start_level, half.table, 0);
+    if too_big(table) {
+        return Err(Abort::Stage1(FaultStatus::AddressSize(0)));
+    }
     loop {
+        if level == 3 {
+            tables.keep(half, va, table, limits);
+        }
         let at = half.entry(table, va, level);
         let entry = read_descriptor(map, tables, at)?;
-        match granule.decode(entry, level) {
-            Descriptor::Invalid => return fault(FaultStatus::Translation(level)),
-            Descriptor::Table(next) | Descriptor::Leaf(next) if too_big(next) => {
-                return fault(FaultStatus::AddressSize(level));
-            }
-            Descriptor::Table(next) => {
-                if !half.ignores_limits {
-                    limits |= entry;
-                }
-                table = next;
-                level += 1;
-                if level == 3 {
-                    tables.keep(half, va, table, limits);
-                }
-            }
-            Descriptor::Leaf(base) => {
-                let unaccessed = entry & descriptor::AF == 0;
-                if unaccessed && !regime.sets_access {
-                    return fault(FaultStatus::AccessFlag(level));
-                }
-                let dirty_bit = regime.sets_dirty && entry & descriptor::DBM != 0;
-                let span_bits = half.level_shift(level);
-                let attribute =
-                    mair::attribute(cpu.get(SysReg::MAIR_EL1), descriptor::ATTR_INDX.get(entry));
-                return Ok(Leaf {
-                    ipa: base | va & ((1 << span_bits) - 1),
-                    rights: leaf_rights(entry, limits, dirty_bit, cpu.get(SysReg::SCTLR_EL1)),
-                    attribute,
-                    shareability: descriptor::SH.get(entry),
-                    device: mair::is_device(attribute),
-                    global: entry & descriptor::NG == 0,
-                    level,
-                    span_bits,
-                    descriptor: entry,
-                    at,
-                    unaccessed,
-                    clean: dirty_bit && entry & descriptor::AP_READ_ONLY != 0,
-                });
-            }
+        let Descriptor::Table(next) = half.granule.decode(entry, level) else {
+            return Ok(Found { entry, at, level, limits });
+        };
+        if too_big(next) {
+            return Err(Abort::Stage1(FaultStatus::AddressSize(level)));
         }
+        if !half.ignores_limits {
+            limits |= entry;
+        }
+        table = next;
+        level += 1;
     }
 }
 
