@@ -59,7 +59,9 @@ const WITH_KEYS: [(&str, &str); 8] = [
 ];
 /// Where QEMU 7.2 is wrong. (DDI 0487 C7.2: the encodings and the `Operation` of each.)
 #[rustfmt::skip]
-const WRONG: [(&str, &str); 5] = [
+const WRONG: [(&str, &str); 7] = [
+    ("01011110-111000011--10----------", "FMAXNMP, FADDP, FMAXP of halves with sz 1: unallocated, and it writes"),
+    ("0-001110-111000011--10----------", "FMAXNMV, FMAXV of halves with sz 1: unallocated, and it writes"),
     ("01-1111011111000111110----------", "FABS, FNEG of a half as a vector-class scalar: unallocated, and it aborts"),
     ("0111111011111001111110----------", "FSQRT of a half as a vector-class scalar: unallocated, and it aborts"),
     ("0-00111011111001111110----------", "FRECPX of vectors of halves: unallocated, and it aborts"),
