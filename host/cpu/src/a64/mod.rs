@@ -7,7 +7,8 @@
 //!     nonzero letter,                               (optional: with 0 it is another row's)
 //!     unless |i| when the word is reserved,          (optional)
 //!     needs Feature,                                (optional: UNDEFINED in a model without it)
-//!     [ends]                                        (optional: ends a block of instructions)
+//!     [ends]                                        (optional: ends a block of instructions;
+//!                                                    [ends unless |i| ...]: not always)
 //!     text |i, pc| { the assembly text }
 //!     execute |i, e| { the meaning, in the words of `Emit` }
 //! ```
@@ -71,6 +72,10 @@ pub trait Instruction: Sized {
     fn fields(word: u32) -> Self;
     /// Whether these fields are reserved: the word is then unallocated.
     fn reserved(&self) -> bool;
+    /// Whether these fields end a block, of a row that may.
+    fn ends(&self) -> bool {
+        Self::ENDS
+    }
     /// The assembly text at address `pc`.
     fn text(&self, pc: u64) -> String;
     /// The meaning.
@@ -91,7 +96,7 @@ pub trait Visitor {
 /// Turns rows into structs, and the group's table and dispatch.
 macro_rules! rows {
     ($($(#[doc = $doc:literal])* $name:ident $picture:literal { $($field:ident = $letter:ident),* $(,)? }
-        $(nonzero $nonzero:ident,)? $(unless |$u:ident| $reserved:expr,)? $(needs $feature:ident,)? $([$ends:ident])?
+        $(nonzero $nonzero:ident,)? $(unless |$u:ident| $reserved:expr,)? $(needs $feature:ident,)? $([$ends:ident $(unless |$x:ident| $goes_on:expr)?])?
         text |$t:ident, $pc:ident| $text:block
         execute |$i:ident, $e:ident| $body:block)*) => {
         $(
@@ -108,6 +113,12 @@ macro_rules! rows {
                 const PATTERN: $crate::a64::Pattern = $crate::a64::Pattern::new($picture)
                     $(.with_nonzero($crate::a64::Field::new($picture, stringify!($nonzero))))?;
                 const ENDS: bool = rows!(@ends $($ends)?);
+                $($(
+                    fn ends(&self) -> bool {
+                        let $x = self;
+                        !$goes_on
+                    }
+                )?)?
                 const FEATURE: Option<$crate::model::Feature> = rows!(@needs $($feature)?);
                 const SELECT: u32 = {
                     let mask = 0;
@@ -353,7 +364,19 @@ impl Row {
         self.group == NO_GROUP
     }
 
-    /// Whether a block of instructions ends with it.
+    /// Whether a block of instructions ends with `word`, a word of this row.
+    pub fn ends_with(self, word: u32) -> bool {
+        struct Ends(u32);
+        impl Visitor for Ends {
+            type Out = bool;
+            fn row<I: Instruction>(self) -> bool {
+                I::fields(self.0).ends()
+            }
+        }
+        self.visit(Ends(word))
+    }
+
+    /// Whether a block of instructions may end with it.
     pub fn ends_block(self) -> bool {
         struct Ends;
         impl Visitor for Ends {

@@ -3,6 +3,7 @@
 use super::operand::{barrier, reg};
 use super::rows;
 use crate::emit::{Barrier, Call, Emit, Pointer, PstateField, Size};
+use crate::sysreg;
 use anyvisor_arch::sysreg::{Encoding, SysReg};
 
 /// The name of a system register, or its generic spelling.
@@ -217,9 +218,10 @@ rows! {
             e.sys(i.encoding(), i.rt, value)
         }
 
-    /// MSR (register). It ends a block: what follows may mean something else now.
+    /// MSR (register). It ends a block, unless it only stores: what follows may mean something
+    /// else now.
     MsrReg "110101010001eeeeeeeeeeeeeeerrrrr" { sys = e, rt = r }
-        [ends]
+        [ends unless |i| sysreg::only_stores(i.encoding())]
         text |i, pc| { format!("msr\t{}, {}", register(i.encoding()), reg(Size::X, i.rt)) }
         execute |i, e| {
             let value = e.reg(Size::X, i.rt);

@@ -22,12 +22,10 @@
 //! hypervisor between two runs is seen as well.
 
 use super::{Interp, Stopped};
-use crate::a64::{Instruction, Pattern, Row, Visitor, pattern};
+use crate::a64::{Instruction, Row, Visitor, pattern};
 use crate::mmu::{self, Abort, Stale, Want};
-use crate::sysreg;
 use anyvisor_arch::esr::{Esr, ExceptionClass, InstructionAbort};
 use anyvisor_arch::pstate;
-use anyvisor_arch::sysreg::Encoding;
 use anyvisor_vm::Page;
 use anyvisor_vm::memory::PAGE_SIZE;
 use rustc_hash::FxHashMap;
@@ -217,7 +215,7 @@ impl CodeCache {
             let word = page.load_u32(at, Ordering::Acquire);
             let row = Row::of(word);
             self.ops.push(Op { run: row.visit(Function(word)), word });
-            if row.ends_block() && !continues(word) {
+            if row.ends_with(word) {
                 break;
             }
         }
@@ -226,13 +224,6 @@ impl CodeCache {
         self.by_ipa.insert(ipa, block);
         block
     }
-}
-
-/// Whether an instruction of a row that ends blocks changes nothing that the next one means: MSR
-/// of a register that only remembers.
-fn continues(word: u32) -> bool {
-    const MSR: Pattern = Pattern::new("110101010001--------------------");
-    MSR.matches(word) && sysreg::only_stores(Encoding::of_instruction(word))
 }
 
 /// Where an instruction is.

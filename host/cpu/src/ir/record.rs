@@ -33,8 +33,9 @@ impl Visitor for (&mut Recorder, u32) {
 
     fn row<I: Instruction>(self) -> bool {
         let (recorder, word) = self;
-        let Ok(()) = I::fields(word).execute(recorder);
-        I::ENDS
+        let fields = I::fields(word);
+        let Ok(()) = fields.execute(recorder);
+        fields.ends()
     }
 }
 
