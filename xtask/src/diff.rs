@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const PACKAGE: &str = "anyvisor-tests-diff";
 const DECODE: &str = "anyvisor-tests-decode";
 /// Cases of `--long`.
-const LONG: u64 = 20_000_000;
+const LONG: u64 = 21_000_000;
 
 /// What `diff` takes.
 #[derive(clap::Args)]

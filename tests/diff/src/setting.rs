@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ANYVISOR_DIFF_SEED    the sequence of random numbers (0)
-//! ANYVISOR_DIFF_CASES   cases of each row (8192); what weighs more than a row has more
+//! ANYVISOR_DIFF_CASES   cases of each row (28672); what weighs more than a row has more
 //! ANYVISOR_DIFF_TOTAL   instead: cases of all topics together
 //! ANYVISOR_DIFF_ROWS    only tests whose names match this, with * and ?
 //! ```
@@ -11,7 +11,7 @@ use libtest_mimic::Failed;
 use std::env;
 
 /// Cases of a row if nobody says otherwise.
-const CASES: u64 = 8192;
+const CASES: u64 = 28_672;
 
 /// How many cases.
 #[derive(Clone, Copy)]
