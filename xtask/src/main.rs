@@ -3,13 +3,14 @@
 //! ```text
 //! run, list    guest ELF + monitor (release), then `anyvisor run` or `anyvisor list`
 //! test         guest ELF and Image, QEMU if it can be had, then `cargo test --workspace`
+//! diff         random instructions on our CPU and on QEMU's
 //! bench        the kernel's benchmarks on the monitor and on QEMU, start-up, memory
 //! check        format, lints, tidy, the guest's lints, the macOS side type-checked
 //! doctor       what was found, what `run` would do, what a person must install
 //!
 //! workspace    where things are                 progress, command   what a person sees
 //! toolchain    who compiles for the guest       debian/, offline    packages without root
-//! guest, image the kernel: ELF, flat Image      qemu                the other hypervisor
+//! guest, image the kernel: ELF, flat Image      qemu, binutils      other opinions
 //! ```
 //!
 //! Everything that is fetched lives under `target/tools`; nothing outside `target/` is written,
@@ -18,9 +19,11 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod binutils;
 mod check;
 mod command;
 mod debian;
+mod diff;
 mod doctor;
 mod guest;
 mod image;
@@ -52,7 +55,9 @@ enum Command {
     Run(run::Args),
     /// Run all tests: the crates' own, and every guest case on every engine that is here.
     Test(test::Args),
-    /// Print the cases that the kernel's ELF file holds.
+    /// Run random instructions on our CPU and on QEMU's: what differs, and how to see it again.
+    Diff(diff::Args),
+    /// Print the cases that the kernel's ELF file holds, or the table of instructions.
     List(list::Args),
     /// Format, lints, house rules, the guest's build, the macOS side: what CI insists on.
     Check(check::Args),
@@ -70,6 +75,7 @@ fn main() -> ExitCode {
     let outcome = workspace::Workspace::find().and_then(|ws| match cli.command {
         Command::Run(args) => run::run(&ws, &args),
         Command::Test(args) => test::run(&ws, &args),
+        Command::Diff(args) => diff::run(&ws, &args),
         Command::List(args) => list::run(&ws, &args),
         Command::Check(args) => check::run(&ws, &args),
         Command::Bench(args) => bench::run(&ws, &args),

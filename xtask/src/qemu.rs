@@ -102,7 +102,7 @@ fn fetch(ws: &Workspace, step: &Step) -> Result<()> {
 }
 
 /// A script that starts an unpacked program, if that was in the packages.
-fn wrapper(root: &Path, name: &str) -> Result<Option<PathBuf>> {
+pub fn wrapper(root: &Path, name: &str) -> Result<Option<PathBuf>> {
     let program = root.join("usr/bin").join(name);
     if !program.is_file() {
         return Ok(None);

@@ -10,6 +10,8 @@
 //! ANYVISOR_QEMU_MISSING   the reason why there is none
 //! ANYVISOR_QEMU_USER      a program that is qemu-aarch64, or else
 //! ANYVISOR_QEMU_USER_MISSING
+//! ANYVISOR_OBJDUMP        a program that is objdump for AArch64, or else
+//! ANYVISOR_OBJDUMP_MISSING
 //! ANYVISOR_ENGINE         what --engine said, if anything
 //! ```
 //!
@@ -19,7 +21,7 @@
 use crate::command::{Cmd, passthrough, watch};
 use crate::progress::Step;
 use crate::workspace::{HostRust, Workspace, cargo};
-use crate::{guest, macos, qemu, run};
+use crate::{binutils, guest, macos, qemu, run};
 use anyhow::{Result, bail};
 use std::process::ExitCode;
 
@@ -70,19 +72,23 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
         let cmd = if mac { cmd.args(["--config", &macos::runner_setting()?]) } else { cmd };
         Ok(cmd.args(&args.cargo))
     };
-    let guest_and_qemu = || guest::build(ws, &host).and_then(|g| Ok((g, qemu::prepare(ws)?)));
+    let others = || -> Result<_> { Ok((qemu::prepare(ws)?, binutils::prepare(ws)?)) };
+    let guest_and_others = || guest::build(ws, &host).and_then(|g| Ok((g, others()?)));
     let programs = || compile(cargo_test()?);
-    let (fetched, compiled) = run::both(guest_and_qemu, programs);
-    let (guest, (qemu, missing)) = fetched?;
+    let (fetched, compiled) = run::both(guest_and_others, programs);
+    let (guest, ((qemu, no_qemu), (objdump, no_objdump))) = fetched?;
     compiled?;
 
     let mut cmd =
         cargo_test()?.env("ANYVISOR_KERNEL", &guest.elf).env("ANYVISOR_KERNEL_IMAGE", &guest.image);
-    let missing = missing.unwrap_or_default();
-    for (name, program) in [("ANYVISOR_QEMU", qemu.system), ("ANYVISOR_QEMU_USER", qemu.user)] {
+    for (name, program, missing) in [
+        ("ANYVISOR_QEMU", qemu.system, &no_qemu),
+        ("ANYVISOR_QEMU_USER", qemu.user, &no_qemu),
+        ("ANYVISOR_OBJDUMP", objdump, &no_objdump),
+    ] {
         cmd = match program {
             Some(program) => cmd.env(name, program),
-            None => cmd.env(&format!("{name}_MISSING"), &missing),
+            None => cmd.env(&format!("{name}_MISSING"), missing.as_deref().unwrap_or_default()),
         };
     }
     if let Some(engine) = args.engine {

@@ -2,10 +2,10 @@
 //! three granules.
 //!
 //! ```text
-//!        63     59 58    55 54  53  52 51 48 47        n    11 10 9  8 7  6 5  4   2 1 0
-//! table |NS|AP|U|P|           ignored       |  next table   |         ignored      |1|1|
-//! block | ignored |software|UXN|PXN|C | RES0|  output       |nG|AF| SH | AP |NS|Attr|0|1|
-//! page  | ignored |software|UXN|PXN|C | RES0|  output       |nG|AF| SH | AP |NS|Attr|1|1|
+//!        63     59 58    55 54  53  52 51  50 48 47       n   11 10 9  8 7  6 5  4   2 1 0
+//! table |NS|AP|U|P|             ignored         | next table |         ignored      |1|1|
+//! block | ignored |software|UXN|PXN|C |DBM| RES0| output     |nG|AF| SH | AP |NS|Attr|0|1|
+//! page  | ignored |software|UXN|PXN|C |DBM| RES0| output     |nG|AF| SH | AP |NS|Attr|1|1|
 //!
 //! VA for a granule of 2^p bytes: a level resolves p - 3 bits (a table is one granule of 8-byte
 //! entries), the lowest p are the offset:
@@ -39,6 +39,11 @@ pub const SH_INNER: u64 = SH.put(0b11);
 pub const AF: u64 = 1 << 10;
 /// Not global: the TLB entry belongs to the current ASID.
 pub const NG: u64 = 1 << 11;
+/// Dirty bit modifier: with TCR_EL1.{HA, HD} set, AP\[2\] = 1 here means "writable, but clean",
+/// and hardware clears AP\[2\] at the first write (FEAT_HAFDBS).
+pub const DBM: u64 = 1 << 51;
+/// Guarded page: indirect branches into it need landing pads (FEAT_BTI; ignored without it).
+pub const GP: u64 = 1 << 50;
 /// One of a run of entries that a single TLB entry may hold; see [`Granule::contiguous`].
 pub const CONTIGUOUS: u64 = 1 << 52;
 /// EL1 may not execute.
@@ -191,9 +196,12 @@ mod tests {
         // DDI 0487, "Implications of the effective minimum and maximum TnSZ": the tables of
         // initial lookup levels, at both edges of each row.
         for (granule, rows) in [
-            (Granule::K4, &[(48, 0), (40, 0), (39, 1), (31, 1), (30, 2), (25, 2)][..]),
-            (Granule::K16, &[(48, 0), (47, 1), (37, 1), (36, 2), (26, 2), (25, 3)][..]),
-            (Granule::K64, &[(48, 1), (43, 1), (42, 2), (30, 2), (29, 3), (25, 3)][..]),
+            (
+                Granule::K4,
+                &[(48, 0), (40, 0), (39, 1), (31, 1), (30, 2), (22, 2), (21, 3), (16, 3)][..],
+            ),
+            (Granule::K16, &[(48, 0), (47, 1), (37, 1), (36, 2), (26, 2), (25, 3), (16, 3)][..]),
+            (Granule::K64, &[(48, 1), (43, 1), (42, 2), (30, 2), (29, 3), (17, 3)][..]),
         ] {
             for &(va_bits, level) in rows {
                 assert_eq!(granule.start_level(va_bits), level, "{granule:?} {va_bits} bits");
@@ -205,7 +213,7 @@ mod tests {
     fn indexes_and_offset_make_up_the_address() {
         let va = 0x0000_9abc_def1_2345_u64;
         for granule in Granule::ALL {
-            for va_bits in 25..=48 {
+            for va_bits in 17..=48 {
                 let region = va & ((1 << va_bits) - 1);
                 let mut sum = region & (granule.size() - 1);
                 for level in granule.start_level(va_bits)..=3 {
@@ -222,6 +230,7 @@ mod tests {
         assert_eq!(Granule::K16.start_table_size(48), 64, "two entries, 64-byte aligned");
         assert_eq!(Granule::K64.start_table_size(48), 64 * 8);
         assert_eq!(Granule::K4.start_table_size(36), 64 * 8);
+        assert_eq!(Granule::K64.start_table_size(17), 64, "two entries again");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! * [`esr`]: what an exception says of itself; [`pstate`]: what it saves of the PE's state;
 //! * [`descriptor`], [`tcr`], [`sctlr`], [`mair`]: the stage-1 MMU as its tables and controls
 //!   spell it;
-//! * [`timer`]: the generic timer's control bits.
+//! * [`timer`]: the generic timer's control bits; [`debug`]: the debug registers' fields.
 //!
 //! The guest's kernel and the host's CPU read the same constants: there is one place where a
 //! number of the manual can be wrong. Nothing here does anything; there is no state.
@@ -15,6 +15,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod debug;
 pub mod descriptor;
 pub mod esr;
 pub mod field;

@@ -1,13 +1,13 @@
 //! PSTATE as SPSR_EL1 saves it, and where an exception goes.
 //!
 //! ```text
-//!  31 30 29 28      22  21 20      9 8 7 6     4  3  2 1  0
-//! +--+--+--+--+ .. +---+--+--+ .. +-+-+-+-+ +--+----+--+---+
-//! |N |Z |C |V |    |PAN|SS|IL|    |D|A|I|F| |M4|  EL |0 |SP |
-//! +--+--+--+--+ .. +---+--+--+ .. +-+-+-+-+ +--+----+--+---+
+//!  31 30 29 28    24  23  22 21 20     12  11 10  9 8 7 6    4  3  2 1  0
+//! +--+--+--+--+..+---+---+---+--+--+..+----+-----+-+-+-+-+ +--+----+--+---+
+//! |N |Z |C |V |  |DIT|UAO|PAN|SS|IL|  |SSBS|BTYPE|D|A|I|F| |M4| EL |0 | SP|
+//! +--+--+--+--+..+---+---+---+--+--+..+----+-----+-+-+-+-+ +--+----+--+---+
 //! ```
 //!
-//! The bits stand where SPSR_EL1 has them; the registers NZCV, DAIF, PAN, CurrentEL and SPSel
+//! The bits stand where SPSR_EL1 has them; the registers NZCV, DAIF, DIT, UAO, PAN, SSBS, CurrentEL and SPSel
 //! show some of them, at the same place except for SPSel (bit 0 in both).
 
 use core::fmt;
@@ -22,12 +22,20 @@ pub const C: u64 = 1 << 29;
 pub const V: u64 = 1 << 28;
 /// The four condition flags.
 pub const NZCV: u64 = N | Z | C | V;
+/// Data-independent timing.
+pub const DIT: u64 = 1 << 24;
+/// User access override.
+pub const UAO: u64 = 1 << 23;
 /// Privileged access never.
 pub const PAN: u64 = 1 << 22;
 /// Software step.
 pub const SS: u64 = 1 << 21;
 /// Illegal execution state.
 pub const IL: u64 = 1 << 20;
+/// Speculative store bypass safe.
+pub const SSBS: u64 = 1 << 12;
+/// How the last indirect branch came about, for branch target identification.
+pub const BTYPE: u64 = 0b11 << 10;
 /// Debug exceptions masked.
 pub const D: u64 = 1 << 9;
 /// SError interrupts masked.
@@ -46,8 +54,9 @@ pub const MODE: u64 = 0x1f;
 pub const SPSEL_SP: u64 = 1 << 0;
 /// The position of the exception level, in CurrentEL.EL and in M\[3:2\].
 pub const CURRENT_EL_SHIFT: u32 = 2;
-/// The bits that SPSR_EL1 holds without later extensions (UAO, DIT, SSBS, TCO, BTYPE are RES0).
-pub const SPSR_FIELDS: u64 = NZCV | PAN | SS | IL | DAIF | MODE;
+/// The bits that SPSR_EL1 holds in every model: BTYPE is RES0 without FEAT_BTI; TCO (FEAT_MTE) and
+/// ALLINT (FEAT_NMI) are RES0.
+pub const SPSR_FIELDS: u64 = NZCV | DIT | UAO | PAN | SS | IL | SSBS | DAIF | MODE;
 /// CPSR of a vCPU that was never run: EL1h, everything masked.
 pub const RESET: u64 = DAIF | Mode::El1h.bits();
 
@@ -157,7 +166,9 @@ impl fmt::Display for Spsr {
             Some(Mode::El2h) => f.write_str(" el2h")?,
             None => write!(f, " illegal mode {:#07b}", self.0 & MODE)?,
         }
-        for (bit, name) in [(PAN, " pan"), (SS, " ss"), (IL, " il")] {
+        for (bit, name) in
+            [(DIT, " dit"), (UAO, " uao"), (PAN, " pan"), (SSBS, " ssbs"), (SS, " ss"), (IL, " il")]
+        {
             if self.has(bit) {
                 f.write_str(name)?;
             }

@@ -1,4 +1,4 @@
-//! SCTLR_EL1's bits, those that exist without extensions past Armv8.0 and FEAT_PAN.
+//! SCTLR_EL1's bits: those of Armv8.0 and of the extensions that an M1 or M2 has.
 
 /// Stage-1 translation of EL1 and EL0 is on.
 pub const M: u64 = 1 << 0;
@@ -12,6 +12,8 @@ pub const SA: u64 = 1 << 3;
 pub const SA0: u64 = 1 << 4;
 /// AArch32's CP15BEN; RES0.
 pub const CP15BEN: u64 = 1 << 5;
+/// FEAT_LSE2: acquire and release accesses may be unaligned over a multiple of 16 bytes.
+pub const N_AA: u64 = 1 << 6;
 /// AArch32's ITD; RES1 when EL0 has AArch64 only.
 pub const ITD: u64 = 1 << 7;
 /// AArch32's SED; RES1 when EL0 has AArch64 only.
@@ -34,6 +36,16 @@ pub const N_TWE: u64 = 1 << 18;
 pub const WXN: u64 = 1 << 19;
 /// RES1 without FEAT_CSV2_2 (TSCXT).
 pub const TSCXT: u64 = 1 << 20;
+/// Pointer authentication with key DB.
+pub const EN_DB: u64 = 1 << 13;
+/// Pointer authentication with key DA.
+pub const EN_DA: u64 = 1 << 27;
+/// Pointer authentication with key IB.
+pub const EN_IB: u64 = 1 << 30;
+/// Pointer authentication with key IA.
+pub const EN_IA: u64 = 1 << 31;
+/// Implicit error synchronization at exception entry and return (FEAT_IESB).
+pub const IESB: u64 = 1 << 21;
 /// Exception entry is context synchronizing; RES1 without FEAT_ExS.
 pub const EIS: u64 = 1 << 22;
 /// Exception entry to EL1 leaves PSTATE.PAN alone (0: sets it).
@@ -49,11 +61,38 @@ pub const N_TLSMD: u64 = 1 << 28;
 /// RES1 without FEAT_LSMAOC.
 pub const LSMAOE: u64 = 1 << 29;
 
+/// EL0: PACIASP and PACIBSP are no landing pads for a BR (FEAT_BTI; RES0 without it).
+pub const BT0: u64 = 1 << 35;
+/// EL1: as BT0.
+pub const BT1: u64 = 1 << 36;
+/// PSTATE.SSBS on exception entry (FEAT_SSBS).
+pub const DSSBS: u64 = 1 << 44;
+
 /// Bits that read as 1.
 pub const RES1: u64 = LSMAOE | N_TLSMD | EIS | TSCXT | EOS | SED | ITD;
 /// Bits that a write changes.
-pub const WRITABLE: u64 =
-    M | A | C | SA | SA0 | UMA | I | DZE | UCT | N_TWI | N_TWE | WXN | SPAN | UCI;
+pub const WRITABLE: u64 = M
+    | IESB
+    | A
+    | C
+    | SA
+    | SA0
+    | N_AA
+    | UMA
+    | I
+    | DZE
+    | UCT
+    | N_TWI
+    | N_TWE
+    | WXN
+    | IESB
+    | SPAN
+    | UCI
+    | EN_IA
+    | EN_IB
+    | EN_DA
+    | EN_DB
+    | DSSBS;
 /// After reset: M, A, C, I and the permissions for EL0 off. SPAN resets to an UNKNOWN value:
 /// 1, what software that does not know PAN expects.
 pub const RESET: u64 = RES1 | SPAN;

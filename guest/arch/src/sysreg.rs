@@ -13,7 +13,7 @@
 //! The set is what EL0 and EL1 of an M1-like core can name, and the EL2 registers that
 //! Hypervisor.framework's API names. A register of a feature that is not there has no row: its
 //! encoding is UNDEFINED, or what [`Encoding::unlisted`] says. Left out so far, each with its
-//! feature: UAO, DIT, SSBS, TCO, the RNDR, LOR, SPE, trace, SVE, MTE and RAS registers, and
+//! feature: TCO, the RNDR, LOR, SPE, trace, SVE and MTE registers, and
 //! RVBAR_EL1 and RMR_EL1 (they exist where EL1 is the highest level; a guest has EL2 above it,
 //! invisible).
 
@@ -23,7 +23,9 @@ mod row;
 mod table;
 
 pub use encoding::{Encoding, Unlisted};
-pub use row::{Api, Clock, Effect, Feature, Kind, Lowest, Row, Rule, TimerRegister, View};
+pub use row::{
+    Api, Clock, Effect, Feature, Kind, Lowest, MonitorRegister, Row, Rule, TimerRegister, View,
+};
 pub use table::SysReg;
 
 /// Turns the table into the enum and the rows.
@@ -38,7 +40,7 @@ macro_rules! registers {
         /// [`SysReg::COUNT`].
         #[allow(non_camel_case_types)]
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        #[repr(u8)]
+        #[repr(u16)]
         pub enum SysReg {
             $(#[doc = stringify!($name)] $name,)*
         }

@@ -37,21 +37,33 @@ pub const AS: u64 = 1 << 36;
 pub const TBI0: u64 = 1 << 37;
 /// The top byte of addresses in TTBR1's region is ignored.
 pub const TBI1: u64 = 1 << 38;
-/// Hardware updates the access flag (FEAT_HAFDBS); RES0 here.
+/// Hardware updates the access flag (FEAT_HAFDBS).
 pub const HA: u64 = 1 << 39;
-/// Hardware manages dirty state (FEAT_HAFDBS); RES0 here.
+/// Hardware manages dirty state, if HA is set as well (FEAT_HAFDBS).
 pub const HD: u64 = 1 << 40;
-/// Table attributes are ignored in TTBR0's region (FEAT_HPDS); RES0 here.
+/// The limits of table descriptors are ignored in TTBR0's region (FEAT_HPDS).
 pub const HPD0: u64 = 1 << 41;
-/// Table attributes are ignored in TTBR1's region (FEAT_HPDS); RES0 here.
+/// The limits of table descriptors are ignored in TTBR1's region (FEAT_HPDS).
 pub const HPD1: u64 = 1 << 42;
+/// TBI0 is for data only: the top byte of an instruction's address counts (FEAT_PAuth).
+pub const TBID0: u64 = 1 << 51;
+/// As TBID0, for TBI1.
+pub const TBID1: u64 = 1 << 52;
 
 /// The smallest TnSZ: a region of 48 bits.
 pub const TXSZ_MIN: u64 = 16;
-/// The largest TnSZ without FEAT_TTST: a region of 25 bits.
-pub const TXSZ_MAX: u64 = 39;
 
-/// What a write changes: bit 6 and the extensions' bits are RES0.
+/// The largest TnSZ with small translation tables (FEAT_TTST): one bit above the smallest page
+/// of 64 KiB, and a region of 16 bits for the others.
+pub const fn txsz_max(granule: Granule) -> u64 {
+    match granule {
+        Granule::K4 | Granule::K16 => 48,
+        Granule::K64 => 47,
+    }
+}
+
+/// What a write changes. Bit 6 is RES0, and the bits of extensions that are not there: HWU0nn
+/// and HWU1nn (50:43), NFD, E0PD, TCMA, MTX, DS.
 pub const WRITABLE: u64 = T0SZ.mask()
     | EPD0
     | IRGN0.mask()
@@ -68,12 +80,21 @@ pub const WRITABLE: u64 = T0SZ.mask()
     | IPS.mask()
     | AS
     | TBI0
-    | TBI1;
+    | TBI1
+    | HA
+    | HD
+    | HPD0
+    | HPD1
+    | TBID0
+    | TBID1;
 
 /// TTBR's ASID.
 pub const TTBR_ASID: Field = Field::new(63, 48);
-/// TTBR's table address, before alignment; without 52-bit addresses. Bit 0 is CnP.
+/// TTBR's table address, before alignment; without 52-bit addresses.
 pub const TTBR_BADDR: Field = Field::new(47, 1);
+/// TTBR's CnP: the translations are common with those of other PEs (FEAT_TTCNP). A hint that
+/// sharing is possible; nothing has to be shared.
+pub const TTBR_CNP: u64 = 1 << 0;
 
 /// The granule of TCR_EL1.TG0. The reserved value 3 behaves as 4 KiB: the manual lets the PE
 /// choose, as if a value had been programmed that is not reserved.

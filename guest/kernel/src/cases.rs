@@ -2,13 +2,19 @@
 
 mod abort;
 mod alignment;
+mod at;
+mod bti;
+mod debug;
 mod exception;
+mod fp;
 mod hypercall;
 mod illegal;
 mod memory;
 mod mmio;
 mod mmu;
+mod pauth;
 mod permission;
+mod pmu;
 mod registers;
 mod smp;
 mod stage2;

@@ -5,8 +5,9 @@
 //! `exception.rs` and `trap.rs`; `runner.rs`; then any file of `cases/`.
 //!
 //! One CPU, no heap, no threads; a second CPU only where a case asks for one (`smp.rs`).
-//! Exceptions and interrupts nest on one stack. Left out so far: floating point (the target is soft-float; CPACR_EL1 keeps it trapped), SError
-//! recovery.
+//! Exceptions and interrupts nest on one stack. The kernel itself uses no floating point (the
+//! target is soft-float; CPACR_EL1 keeps it trapped but in the cases that are about it). Left out:
+//! SError recovery.
 
 #![cfg(target_os = "none")]
 #![no_std]

@@ -3,14 +3,20 @@
 //! A row of `a64/` says what an instruction does in terms of [`Emit`]. Its value type is opaque:
 //! a row may branch on its decoded fields with Rust's `if`, but on guest data only through
 //! `Emit`. So one meaning serves every client: the interpreter, whose values are `u64`, and
-//! whoever records the operations instead of doing them.
+//! whoever records the operations instead of doing them ([`crate::ir`], whose table of operations
+//! has a row for each method here).
 //!
 //! Rules for rows:
 //! * Everything that can fail comes before the first register write: a fault needs no undo.
 //! * Operations that set flags are named as such; a row never computes N, Z, C or V.
 //! * At most one branch, as the last operation.
 //! * Values are 64 bits wide. A 32-bit operation takes [`Size::W`] and leaves the upper half 0.
+//! * Vectors are values of their own, 128 bits wide. What FP and SIMD instructions compute is a
+//!   named [`Function`] of them; a row only says which, and of what. It asks [`Emit::fp_enabled`]
+//!   before anything else.
 
+use crate::model::Feature;
+use crate::vector::{Function, Shape};
 use anyvisor_arch::sysreg::Encoding;
 
 /// The width of an operation: the `sf` field.
@@ -51,8 +57,10 @@ impl Size {
 /// What an instruction wants of memory, beyond the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// 1, 2, 4 or 8 bytes (16 for a pair of 8 accessed as one).
+    /// 1, 2, 4 or 8 bytes; 16 for a vector.
     pub bytes: u32,
+    /// What it must be aligned to where alignment is checked: all of it, or an element.
+    pub align: u32,
     /// Load-acquire or store-release.
     pub ordered: bool,
     /// LDTR, STTR: as EL0 would.
@@ -65,7 +73,12 @@ pub struct Access {
 impl Access {
     /// An access whose syndrome the manual leaves invalid: pairs, exclusives, write-back.
     pub const fn opaque(bytes: u32) -> Self {
-        Self { bytes, ordered: false, unprivileged: false, iss: 0 }
+        Self { bytes, align: bytes, ordered: false, unprivileged: false, iss: 0 }
+    }
+
+    /// The same, made of elements of `1 << size` bytes each: a pair, or a structure's part.
+    pub const fn elements(self, size: u32) -> Self {
+        Self { align: 1 << size, ..self }
     }
 
     /// An access of one general register without write-back: ESR_ELx.ISS has ISV set
@@ -74,7 +87,7 @@ impl Access {
         let sf = matches!(sf, Size::X) as u32;
         let sas = bytes.trailing_zeros();
         let iss = 1 << 24 | sas << 22 | (sign_extend as u32) << 21 | rt << 16 | sf << 15;
-        Self { bytes, ordered: false, unprivileged: false, iss }
+        Self { bytes, align: bytes, ordered: false, unprivileged: false, iss }
     }
 
     /// The same with acquire or release semantics: ISS.AR is set where the syndrome is valid.
@@ -98,6 +111,8 @@ pub enum Barrier {
     Dsb(u32),
     /// Instruction synchronization.
     Isb,
+    /// Error synchronization.
+    Esb,
 }
 
 /// What MSR (immediate) writes.
@@ -111,6 +126,12 @@ pub enum PstateField {
     DaifClr,
     /// PAN.
     Pan,
+    /// UAO.
+    Uao,
+    /// SSBS.
+    Ssbs,
+    /// DIT.
+    Dit,
 }
 
 /// Instructions whose whole effect is an exception or a wait.
@@ -130,16 +151,81 @@ pub enum Call {
     Wfe,
     /// Exception return.
     Eret,
+    /// Exception return to an address that is authenticated first, with SP as the modifier.
+    EretAuthenticated(Key),
     /// An encoding that is not allocated, or reserved in this form.
     Undefined,
-    /// An FP or SIMD encoding: trapped by CPACR_EL1 or else UNDEFINED as long as the CPU has none.
-    SimdFp,
+}
+
+/// How an indirect branch came about, for branch target identification (PSTATE.BTYPE).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Indirect {
+    /// BLR and kin.
+    Call,
+    /// BR and kin, through this register.
+    Jump(u32),
+    /// RET and kin.
+    Return,
+}
+
+/// The keys of pointer authentication (DDI 0487 D8.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// APIAKey: instructions, A.
+    IA,
+    /// APIBKey: instructions, B.
+    IB,
+    /// APDAKey: data, A.
+    DA,
+    /// APDBKey: data, B.
+    DB,
+}
+
+/// What pointer authentication does with a pointer and a modifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pointer {
+    /// PAC*: adds the code. Unchanged if SCTLR_EL1.En* says no.
+    Add(Key),
+    /// AUT*: takes it away if it is right, and poisons the pointer if not.
+    Authenticate(Key),
+    /// XPACD, XPACI: takes it away.
+    Strip {
+        /// A data pointer.
+        data: bool,
+    },
+    /// PACGA: the generic code of any value, in bits 63:32.
+    Generic,
+}
+
+/// What an atomic operation makes of memory's value and a register's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Atomic {
+    /// LDADD.
+    Add,
+    /// LDCLR.
+    Clear,
+    /// LDEOR.
+    Xor,
+    /// LDSET.
+    Set,
+    /// LDSMAX.
+    SignedMax,
+    /// LDSMIN.
+    SignedMin,
+    /// LDUMAX.
+    UnsignedMax,
+    /// LDUMIN.
+    UnsignedMin,
+    /// SWP.
+    Swap,
 }
 
 /// What a row says. See the module's head.
 pub trait Emit: Sized {
     /// A 64-bit value.
     type V: Copy;
+    /// A 128-bit value.
+    type Q: Copy;
     /// Why an instruction did not complete.
     type Stop;
 
@@ -226,10 +312,46 @@ pub trait Emit: Sized {
     /// `a` if the condition holds, else `b`.
     fn select(&mut self, cond: u32, a: Self::V, b: Self::V) -> Self::V;
 
+    /// N, Z, C and V in bits 31:28, the rest 0.
+    fn nzcv(&mut self) -> Self::V;
+    /// Sets N, Z, C and V to bits 31:28. (FP compares and FEAT_FlagM: flags that no arithmetic of
+    /// this vocabulary makes.)
+    fn set_nzcv(&mut self, value: Self::V);
+
+    // --- FP and SIMD ---
+
+    /// The manual's `CheckFPAdvSIMDEnabled64`: the trap by CPACR_EL1.
+    fn fp_enabled(&mut self) -> Result<(), Self::Stop>;
+    /// UNDEFINED unless the model has `feature`.
+    fn requires(&mut self, feature: Feature) -> Result<(), Self::Stop>;
+    /// A constant.
+    fn q_imm(&mut self, value: u128) -> Self::Q;
+    /// The whole of Vn.
+    fn v(&mut self, n: u32) -> Self::Q;
+    /// Writes the whole of Vn.
+    fn set_v(&mut self, n: u32, value: Self::Q);
+    /// From two halves.
+    fn q_of(&mut self, low: Self::V, high: Self::V) -> Self::Q;
+    /// The lower or the upper half.
+    fn q_half(&mut self, value: Self::Q, upper: bool) -> Self::V;
+    /// A named function; it may read FPCR and set bits of FPSR.
+    fn vector(&mut self, function: Function, shape: Shape, operands: &[Self::Q]) -> Self::Q;
+    /// Loads up to 16 bytes, zero-extended.
+    fn load_q(&mut self, access: Access, addr: Self::V) -> Result<Self::Q, Self::Stop>;
+    /// Stores the low bytes, up to 16.
+    fn store_q(&mut self, access: Access, addr: Self::V, value: Self::Q) -> Result<(), Self::Stop>;
+
+    // --- pointer authentication ---
+
+    /// Adds, checks or strips a pointer authentication code.
+    fn pointer(&mut self, what: Pointer, value: Self::V, modifier: Self::V) -> Self::V;
+
     // --- control flow: the last operation of a row ---
 
     /// Go to `target`.
     fn branch(&mut self, target: Self::V);
+    /// Go to `target`, which came out of a register.
+    fn branch_indirect(&mut self, target: Self::V, how: Indirect);
     /// Go to this instruction + `offset` if the condition holds.
     fn branch_cond(&mut self, cond: u32, offset: i64);
     /// Go to this instruction + `offset` if `a` is zero (or is not).
@@ -273,6 +395,24 @@ pub trait Emit: Sized {
         addr: Self::V,
         values: (Self::V, Self::V),
     ) -> Result<Self::V, Self::Stop>;
+    /// Reads, computes and writes as one: the value that was there, zero-extended.
+    fn atomic(
+        &mut self,
+        operation: Atomic,
+        access: Access,
+        addr: Self::V,
+        value: Self::V,
+    ) -> Result<Self::V, Self::Stop>;
+    /// Writes `new` if memory holds `expected`, as one: what was there, zero-extended; `pair`
+    /// takes two side by side as one.
+    fn compare_and_swap(
+        &mut self,
+        access: Access,
+        pair: bool,
+        addr: Self::V,
+        expected: (Self::V, Self::V),
+        new: (Self::V, Self::V),
+    ) -> Result<(Self::V, Self::V), Self::Stop>;
     /// Forgets the mark.
     fn clear_exclusive(&mut self);
 

@@ -1,9 +1,12 @@
 //! The software engine behind the traits of `anyvisor_vm`.
 
+use crate::debug;
 use crate::interp::{self, CodeCache};
-use crate::mmu::Tlb;
+use crate::mmu::{Domain, Tlb};
+use crate::model::Processor;
 use crate::state::{Cpu, Pstate};
 use crate::sysreg;
+use anyvisor_arch::esr;
 use anyvisor_arch::pstate::{self, Mode, Spsr};
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_vm::{
@@ -18,6 +21,8 @@ pub struct Software {
     pub clock: fn() -> u64,
     /// What measures the time in the guest.
     pub stopwatch: Stopwatch,
+    /// Which processor it shows.
+    pub processor: Processor,
 }
 
 /// A counter that is cheap enough to be read at every entry and exit.
@@ -29,8 +34,8 @@ pub struct Stopwatch {
     pub nanoseconds: fn(u64) -> u64,
 }
 
-/// The widest IPA: what Hypervisor.framework's 16 KiB granule reaches on M1.
-const MAX_IPA_BITS: u32 = 40;
+/// The widest IPA: what Hypervisor.framework's 16 KiB granule reaches (its 4 KiB granule, 40).
+const MAX_IPA_BITS: u32 = 42;
 /// vCPU slots of Hypervisor.framework.
 const MAX_VCPUS: u32 = 64;
 
@@ -61,7 +66,7 @@ impl Engine for Software {
                 return Err(HvError::Unsupported("the feature register of SVE and SME"));
             }
         };
-        Ok(register.row().reset)
+        Ok(self.processor.id_register(register))
     }
 
     fn ccsidr(&self, instruction: bool) -> [u64; 8] {
@@ -74,7 +79,9 @@ impl Engine for Software {
             memory,
             clock: self.clock,
             stopwatch: self.stopwatch,
+            processor: self.processor,
             ipa_bits: config.ipa_bits,
+            domain: Arc::default(),
         }))
     }
 }
@@ -83,7 +90,9 @@ struct SoftwareVm {
     memory: Arc<GuestMemory>,
     clock: fn() -> u64,
     stopwatch: Stopwatch,
+    processor: Processor,
     ipa_bits: u32,
+    domain: Arc<Domain>,
 }
 
 impl Vm for SoftwareVm {
@@ -107,10 +116,10 @@ impl Vm for SoftwareVm {
         let bell = Arc::new(Bell(Arc::new(Attention::default())));
         self.memory.attend(&bell.0);
         // MPIDR_EL1: bit 31 is RES1, affinity 0 is the vCPU's number until its user says more.
-        let cpu = Cpu::new(self.ipa_bits, 1 << 31 | id);
+        let cpu = Cpu::of(self.processor, self.ipa_bits, 1 << 31 | id);
         Ok(Box::new(SoftwareVcpu {
             cpu,
-            tlb: Tlb::default(),
+            tlb: Tlb::of(self.domain.join(&bell.0)),
             code: CodeCache::default(),
             memory: self.memory.clone(),
             bell,
@@ -157,7 +166,9 @@ impl Vcpu for SoftwareVcpu {
     fn run(&mut self) -> Result<Exit, HvError> {
         check_cpsr(self.cpu.pstate)?;
         // Bits that PSTATE does not have: readable back by the API until the guest runs.
-        self.cpu.pstate.0 &= pstate::SPSR_FIELDS;
+        self.cpu.pstate.0 &= self.cpu.spsr_fields();
+        let stepped = debug::return_ss(&self.cpu, self.cpu.pstate.0, true);
+        self.cpu.pstate.put(pstate::SS, stepped);
         if std::mem::take(&mut self.cpu.tlb_stale) {
             self.tlb.flush_all();
         }
@@ -227,6 +238,14 @@ impl Vcpu for SoftwareVcpu {
             Line::Irq => self.cpu.irq = pending,
             Line::Fiq => self.cpu.fiq = pending,
         }
+    }
+
+    fn inject_serror(&mut self, iss: u64) {
+        self.cpu.serror = Some(esr::ISS.get(iss));
+    }
+
+    fn pending_serror(&self) -> bool {
+        self.cpu.serror.is_some()
     }
 
     fn vtimer_mask(&self) -> bool {

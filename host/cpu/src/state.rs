@@ -1,6 +1,8 @@
 //! The architectural state of one processing element, and nothing of how it is executed.
 
 use crate::mmu::Regime;
+use crate::model::{Feature, Processor};
+use crate::pmu::Pmu;
 use anyvisor_arch::pstate;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_timer::Timer;
@@ -81,6 +83,10 @@ pub struct Cpu {
     pub irq: bool,
     /// See `irq`.
     pub fiq: bool,
+    /// An SError interrupt that waits to be taken: its ISS.
+    pub serror: Option<u64>,
+    /// The OS Lock, which keeps debug exceptions off while it is held.
+    pub os_lock: bool,
     /// Debug exceptions go to the caller of the API instead of the guest.
     pub trap_debug_exceptions: bool,
     /// Accesses to debug registers go to the caller of the API.
@@ -91,11 +97,22 @@ pub struct Cpu {
     pub regime: Regime,
     /// Width of a guest physical address.
     pub ipa_bits: u32,
+    /// Instructions that have been executed, up to the last time that somebody asked.
+    pub instructions: u64,
+    /// The performance monitors.
+    pub pmu: Pmu,
+    /// Which processor it is.
+    pub processor: Processor,
 }
 
 impl Cpu {
-    /// A vCPU after reset: EL1h, everything masked, MMU off, PC 0.
+    /// A vCPU of the default processor after reset: EL1h, everything masked, MMU off, PC 0.
     pub fn new(ipa_bits: u32, mpidr: u64) -> Self {
+        Self::of(Processor::default(), ipa_bits, mpidr)
+    }
+
+    /// A vCPU of `processor` after reset.
+    pub fn of(processor: Processor, ipa_bits: u32, mpidr: u64) -> Self {
         let mut cpu = Self {
             x: [0; 32],
             sp: [0; 2],
@@ -111,11 +128,16 @@ impl Cpu {
             vtimer_mask: false,
             irq: false,
             fiq: false,
+            serror: None,
+            os_lock: false,
             trap_debug_exceptions: false,
             trap_debug_reg_accesses: false,
             tlb_stale: false,
             regime: Regime::default(),
             ipa_bits,
+            instructions: 0,
+            pmu: Pmu::default(),
+            processor,
         };
         cpu.set(SysReg::MPIDR_EL1, mpidr);
         crate::sysreg::id::reset(&mut cpu);
@@ -133,6 +155,18 @@ impl Cpu {
     #[inline(always)]
     pub fn set(&mut self, reg: SysReg, value: u64) {
         self.sys[reg as usize] = value;
+    }
+
+    /// The bits that SPSR_EL1 has: BTYPE is one model's.
+    pub fn spsr_fields(&self) -> u64 {
+        let bti = self.processor.model.has(Feature::Bti);
+        pstate::SPSR_FIELDS | if bti { pstate::BTYPE } else { 0 }
+    }
+
+    /// Whether any interrupt waits, masked or not: what WFI waits for.
+    #[inline(always)]
+    pub fn interrupt_pending(&self) -> bool {
+        self.irq || self.fiq || self.serror.is_some()
     }
 
     /// Replaces PSTATE, with what follows from it for address translation.

@@ -34,6 +34,11 @@
 //! points to memory of the type that the header names, and host memory mapped into the guest
 //! stays readable and writable until it is unmapped or the VM is destroyed.
 //!
+//! # Which processor a guest sees
+//!
+//! `ANYVISOR_CPU=m1` (the default) or `m2`; `ANYVISOR_PMU=1` adds performance monitors, which
+//! Apple's framework never shows. See [`engine`].
+//!
 //! # Differences from Apple's framework
 //!
 //! - The functions of the GIC and of SME answer `HV_UNSUPPORTED`; so does a VM with EL2.
@@ -65,6 +70,6 @@ pub mod vm;
 pub mod vm_config;
 
 mod answer;
-mod engine;
+pub mod engine;
 mod pointer;
 mod stopwatch;

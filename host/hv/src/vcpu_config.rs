@@ -51,7 +51,7 @@ pub unsafe extern "C" fn hv_vcpu_config_get_feature_reg(
         // SAFETY: the caller's promise.
         let out = unsafe { Out::new("value", value) }?;
         check(config)?;
-        out.put(engine().feature_reg(self::feature_reg(feature_reg)?)?);
+        out.put(engine()?.feature_reg(self::feature_reg(feature_reg)?)?);
         Ok(())
     })
 }
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn hv_vcpu_config_get_ccsidr_el1_sys_reg_values(
             1 => true,
             _ => return Err(HvError::BadEnum { what: "cache_type", value: cache_type.into() }),
         };
-        out.put(engine().ccsidr(instruction));
+        out.put(engine()?.ccsidr(instruction));
         Ok(())
     })
 }

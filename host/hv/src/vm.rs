@@ -96,8 +96,9 @@ fn create(config: hv_vm_config_t) -> Result<(), HvError> {
         return Err(HvError::VmExists);
     }
     let config = settings.vm_config()?;
-    let vm = engine().create_vm(&config)?;
-    let seats = (0..engine().max_vcpus()).map(|_| None).collect();
+    let engine = engine()?;
+    let vm = engine.create_vm(&config)?;
+    let seats = (0..engine.max_vcpus()).map(|_| None).collect();
     *machine = Some(Machine { vm, config, seats });
     Ok(())
 }
@@ -129,7 +130,7 @@ pub extern "C" fn hv_vm_destroy() -> hv_return_t {
 pub unsafe extern "C" fn hv_vm_get_max_vcpu_count(max_vcpu_count: *mut u32) -> hv_return_t {
     answer("hv_vm_get_max_vcpu_count", || {
         // SAFETY: the caller's promise.
-        unsafe { Out::new("max_vcpu_count", max_vcpu_count) }?.put(engine().max_vcpus());
+        unsafe { Out::new("max_vcpu_count", max_vcpu_count) }?.put(engine()?.max_vcpus());
         Ok(())
     })
 }

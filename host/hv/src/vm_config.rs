@@ -66,7 +66,7 @@ impl Settings {
     }
 
     fn set_ipa_bits(&mut self, bits: u32) -> Result<(), HvError> {
-        let max = engine().max_ipa_bits();
+        let max = engine()?.max_ipa_bits();
         if bits > max {
             return Err(HvError::IpaSize { bits, max });
         }
@@ -75,8 +75,9 @@ impl Settings {
     }
 }
 
+/// Without an engine there is no VM either: `hv_vm_create` says why.
 fn default_ipa_bits() -> u32 {
-    DEFAULT_IPA_BITS.min(engine().max_ipa_bits())
+    engine().map_or(DEFAULT_IPA_BITS, |engine| DEFAULT_IPA_BITS.min(engine.max_ipa_bits()))
 }
 
 /// The settings that a handle stands for; the defaults for null, as `hv_vm_create` has it.
@@ -105,7 +106,7 @@ pub extern "C" fn hv_vm_config_create() -> hv_vm_config_t {
 pub unsafe extern "C" fn hv_vm_config_get_max_ipa_size(ipa_bit_length: *mut u32) -> hv_return_t {
     answer("hv_vm_config_get_max_ipa_size", || {
         // SAFETY: the caller's promise.
-        unsafe { Out::new("ipa_bit_length", ipa_bit_length) }?.put(engine().max_ipa_bits());
+        unsafe { Out::new("ipa_bit_length", ipa_bit_length) }?.put(engine()?.max_ipa_bits());
         Ok(())
     })
 }

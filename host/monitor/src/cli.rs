@@ -32,6 +32,10 @@ pub enum Command {
     /// machine off, 3 if it asked for a reset, 1 if it was stopped, 2 for a command line or a
     /// file that does not fit.
     Boot(Boot),
+    /// Take instruction words apart: fields, assembly text, and what the instruction does
+    ///
+    /// Runs nothing and needs no hypervisor.
+    Explain(Explain),
 }
 
 /// What `run` takes.
@@ -51,6 +55,9 @@ pub struct Run {
     /// Stop a case after this many seconds
     #[arg(long, value_name = "S", default_value = "10", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Duration,
+    /// The processor that the guest sees
+    #[command(flatten)]
+    pub processor: Processor,
     /// How the results are shown
     #[arg(long, value_enum, default_value = "pretty")]
     pub format: Format,
@@ -83,12 +90,56 @@ pub struct Boot {
     /// How many vCPUs the machine has; all but the first wait for PSCI to switch them on
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST)))]
     pub vcpus: u8,
+    /// The processor that the guest sees
+    #[command(flatten)]
+    pub processor: Processor,
     /// Print a line for each exit, or for each instruction (on an engine that can)
     #[arg(long, value_name = "WHAT")]
     pub trace: Option<Trace>,
     /// Stop it after this many seconds
     #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
+}
+
+/// What `explain` takes.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The words, in hexadecimal; each stands behind the one before it
+    #[arg(required = true, value_name = "WORD", value_parser = word, allow_negative_numbers = true)]
+    pub words: Vec<u32>,
+    /// The address of the first, in hexadecimal
+    #[arg(long, value_name = "ADDR", default_value = "0", value_parser = address, allow_negative_numbers = true)]
+    pub pc: u64,
+}
+
+/// What the software engine shows the guest. Apple's framework shows the host's own processor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
+pub struct Processor {
+    /// Processor of the software engine (default: $ANYVISOR_CPU, or m1)
+    #[arg(long, value_enum, value_name = "MODEL")]
+    pub cpu: Option<Model>,
+    /// Give the guest performance monitors, on the software engine (default: $ANYVISOR_PMU)
+    #[arg(long)]
+    pub pmu: bool,
+}
+
+/// The processors of the software engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Model {
+    /// Apple M1.
+    M1,
+    /// Apple M2: with BTI, BF16 and I8MM.
+    M2,
+}
+
+impl Model {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::M1 => "m1",
+            Self::M2 => "m2",
+        }
+    }
 }
 
 /// What is printed as it happens, on the standard error.
@@ -120,6 +171,35 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads an instruction word.
+fn word(text: &str) -> Result<u32, String> {
+    let value = hexadecimal(text, "0xd503201f or d503201f")?;
+    u32::try_from(value).map_err(|_| format!("{text:?} has more than 32 bits"))
+}
+
+/// Reads the address of an instruction.
+fn address(text: &str) -> Result<u64, String> {
+    let value = hexadecimal(text, "0x40200000 or 40200000")?;
+    if value % 4 != 0 {
+        return Err(format!("{text:?} is no address of an instruction: it is no multiple of 4"));
+    }
+    Ok(value)
+}
+
+/// Reads a hexadecimal number, with or without 0x.
+fn hexadecimal(text: &str, example: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix("0x").or(text.strip_prefix("0X")).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(format!("{text:?} is no hexadecimal number: write it as in {example}"));
+    }
+    let significant = digits.trim_start_matches('0');
+    if significant.len() > 16 {
+        return Err(format!("{text:?} has more than 64 bits"));
+    }
+    // No digit is left of a zero.
+    Ok(u64::from_str_radix(significant, 16).unwrap_or(0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +208,34 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn words_are_hexadecimal_numbers_of_32_bits() {
+        assert_eq!(word("d503201f"), Ok(0xd503_201f));
+        assert_eq!(word("0xD503201F"), Ok(0xd503_201f));
+        assert_eq!(word("0"), Ok(0));
+        assert_eq!(word("00000000000000000000001"), Ok(1));
+        for text in ["", "0x", "-1", "+1", "nop", "d503_201f", "0x0x1", " 1"] {
+            assert!(word(text).unwrap_err().contains("no hexadecimal number"), "{text}");
+        }
+        assert!(word("100000000").unwrap_err().contains("more than 32 bits"));
+        assert!(word("1ffffffffffffffff").unwrap_err().contains("more than 64 bits"));
+    }
+
+    #[test]
+    fn addresses_are_those_of_instructions() {
+        assert_eq!(address("0x40200004"), Ok(0x4020_0004));
+        assert_eq!(address("fffffffffffffffc"), Ok(!3));
+        assert!(address("2").unwrap_err().contains("multiple of 4"));
+    }
+
+    #[test]
+    fn models_are_written_as_they_are_named() {
+        for &model in Model::value_variants() {
+            let written = model.to_possible_value().unwrap();
+            assert_eq!(written.get_name(), model.name());
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::machine::{Config, Machine, SetupError};
 use crate::ram::RamRange;
 use crate::report::{self, Report, reporter};
 use crate::run::Stop;
+use crate::seam;
 use crate::select::{NoSuchCase, select};
 use crate::suite::{Suite, Summary};
 use crate::workers::{self, WorkerError};
@@ -66,6 +67,9 @@ pub enum UsageError {
     /// There is no VM to be had.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The processor cannot be chosen.
+    #[error(transparent)]
+    Processor(#[from] seam::ProcessorError),
     /// The processes of `--jobs`.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -76,6 +80,7 @@ pub enum UsageError {
 /// # Errors
 /// Whatever is wrong before the first case starts, or with the machine.
 pub fn run(args: &Run) -> Result<ExitCode, UsageError> {
+    seam::choose_processor(args.processor)?;
     let file = read(&args.kernel)?;
     let wrong = |error| UsageError::Image { path: args.kernel.clone(), error };
     let ram = RamRange::new(args.memory);
@@ -154,6 +159,7 @@ pub fn list(args: &List) -> Result<ExitCode, UsageError> {
 /// # Errors
 /// Whatever is wrong before the guest starts.
 pub fn boot(args: &Boot) -> Result<ExitCode, UsageError> {
+    seam::choose_processor(args.processor)?;
     let file = read(&args.kernel)?;
     let ram = RamRange::new(args.memory);
     let image = Image::any(&file, ram)

@@ -30,6 +30,7 @@ pub mod command;
 pub mod console;
 pub mod devices;
 pub mod expect;
+pub mod explain;
 pub mod fdt;
 pub mod image;
 pub mod ktap;

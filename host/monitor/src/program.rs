@@ -3,7 +3,7 @@
 
 use crate::cli::{Cli, Command, Trace};
 use crate::console::{output_lost, tell};
-use crate::{command, logging};
+use crate::{command, explain, logging};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -18,6 +18,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => command::run(args), // the cases of a test kernel
         Command::List(args) => command::list(args), // what they claim
         Command::Boot(args) => command::boot(args), // any other kernel
+        Command::Explain(args) => Ok(explain::explain(args)), // instruction words
     };
     let status = result.unwrap_or_else(|error| {
         tell!("anyvisor: {error}");
@@ -34,7 +35,7 @@ fn traces_instructions(command: &Command) -> bool {
     let trace = match command {
         Command::Run(args) => args.trace,
         Command::Boot(args) => args.trace,
-        Command::List(_) => None,
+        Command::List(_) | Command::Explain(_) => None,
     };
     trace == Some(Trace::Instructions)
 }

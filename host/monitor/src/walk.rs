@@ -91,7 +91,7 @@ impl Stage1 {
             (tcr::T0SZ, tcr::granule0(self.tcr), tcr::EPD0, tcr::TBI0, self.ttbr0)
         };
         // Out-of-range sizes behave as the nearest legal one (one of the manual's choices).
-        let va_bits = 64 - size.get(self.tcr).clamp(tcr::TXSZ_MIN, tcr::TXSZ_MAX) as u32;
+        let va_bits = 64 - size.get(self.tcr).clamp(tcr::TXSZ_MIN, tcr::txsz_max(granule)) as u32;
         let compared = if self.tcr & top_ignored != 0 { 56 } else { 64 };
         let outside = (va ^ if upper { u64::MAX } else { 0 }) << (64 - compared) >> (64 - compared);
         if self.tcr & disabled != 0 || outside >> va_bits != 0 {

@@ -105,6 +105,12 @@ fn spawn(args: &Run, cases: &[&str]) -> Result<Child, std::io::Error> {
         Some(Trace::Instructions) => command.args(["--trace", "instructions"]),
         None => &mut command,
     };
+    if let Some(model) = args.processor.cpu {
+        command.args(["--cpu", model.name()]);
+    }
+    if args.processor.pmu {
+        command.arg("--pmu");
+    }
     for case in cases {
         command.arg("--case").arg(case);
     }

@@ -14,6 +14,8 @@ impl Attention {
     pub const CANCEL: u32 = 1 << 0;
     /// Let go of the stage-2 map for a moment: somebody wants to change it.
     pub const MAP: u32 = 1 << 1;
+    /// Another vCPU has invalidated translations or code for all of them.
+    pub const BROADCAST: u32 = 1 << 2;
 
     /// Rings for `reasons`.
     pub fn ring(&self, reasons: u32) {

@@ -162,6 +162,13 @@ pub trait Vcpu {
     /// Sets a line for the next run; it is cleared when that run returns.
     fn set_pending_interrupt(&mut self, line: Line, pending: bool);
 
+    /// Makes an SError interrupt wait until the guest takes it (or defers it by ESB): `iss` is what
+    /// its ESR_EL1 will say, bits 24:0. One waits at a time. It is HCR_EL2.VSE with VSESR_EL2;
+    /// Hypervisor.framework's API has no call for it.
+    fn inject_serror(&mut self, iss: u64);
+    /// Whether an SError interrupt waits.
+    fn pending_serror(&self) -> bool;
+
     /// Whether the virtual timer's exit is masked.
     fn vtimer_mask(&self) -> bool;
     /// Masks or unmasks the virtual timer's exit.

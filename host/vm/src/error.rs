@@ -73,6 +73,16 @@ pub enum HvError {
         /// What was passed.
         value: u64,
     },
+    /// An environment variable with a value that means nothing.
+    #[error("{name} is {value:?}, which is none of: {choices}")]
+    Environment {
+        /// Which variable.
+        name: &'static str,
+        /// What it was set to.
+        value: String,
+        /// What it may be.
+        choices: &'static str,
+    },
     /// An address or size that is not a multiple of the stage-2 granule.
     #[error("{what} {value:#x} is not a multiple of {granule:#x}")]
     Misaligned {
@@ -212,6 +222,7 @@ impl HvError {
             | Self::Null(_)
             | Self::BadObject { .. }
             | Self::BadEnum { .. }
+            | Self::Environment { .. }
             | Self::Misaligned { .. }
             | Self::Zero(_)
             | Self::PastIpa { .. }

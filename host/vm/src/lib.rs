@@ -4,24 +4,24 @@
 //!   host/hv  (the hv_* C API)
 //!      |  Engine, Vm, Vcpu          engine.rs
 //!      v
-//!   host/cpu, host/kvm  ---->  Stage2, Page   memory.rs
+//!   host/cpu, host/kvm  ---->  Stage2, Page   memory.rs, memory/page.rs
 //! ```
 //!
 //! Four kinds of failure are kept apart: an [`Exit`] is a value that the caller of `run` handles;
 //! a fault is delivered to the guest and never leaves the engine; an [`HvError`] is misuse of
 //! the API; everything else belongs to the programs at the edge.
 
-#![deny(unsafe_code)] // allowed in `memory` alone
+#![deny(unsafe_code)] // allowed in `memory::page` alone
 
 pub mod attention;
 pub mod engine;
 pub mod error;
 pub mod exit;
-#[allow(unsafe_code)]
 pub mod memory;
 
 pub use attention::Attention;
 pub use engine::{Cancel, Engine, FeatureReg, Line, Reg, Vcpu, VcpuConfig, Vm, VmConfig};
 pub use error::{HvError, ReturnCode};
 pub use exit::{Exit, ExitException};
-pub use memory::{GuestMemory, HostPage, Page, Perms, Stage2};
+pub use memory::page::{HostPage, Page, Update};
+pub use memory::{GuestMemory, Perms, Recent, Stage2};

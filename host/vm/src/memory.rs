@@ -21,15 +21,13 @@
 //! read only for a [`Stage2`] of the same generation, which no change has touched since.
 //! Generations are unique in the process, so a page of one VM is nothing in another.
 //!
-//! # Data races
-//!
-//! Other vCPUs and the monitor write the same memory at the same time, as guests do. Every access
-//! here is therefore an atomic one, or for unaligned ones a series of atomic bytes. Alignment is
-//! that of the guest physical address: a granule is at least 4 KiB on both sides.
+//! How a page is read and written is in `memory/page.rs`.
 
-use crate::{Attention, HvError};
-use portable_atomic::AtomicU128;
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+#[allow(unsafe_code)]
+pub mod page;
+
+use crate::{Attention, HostPage, HvError};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 bitflags::bitflags! {
@@ -62,6 +60,13 @@ impl Region {
         self.ipa + self.size
     }
 
+    /// The 4 KiB page that holds `ipa`, which lies in the region.
+    #[inline(always)]
+    fn page(&self, ipa: u64, generation: u64) -> (HostPage, Perms) {
+        let offset = (ipa - self.ipa) as usize & !(PAGE_SIZE - 1);
+        (HostPage { base: self.host + offset, generation }, self.perms)
+    }
+
     /// The part of this region inside `[from, to)`, if any.
     fn cut(&self, from: u64, to: u64) -> Option<Region> {
         let (start, end) = (self.ipa.max(from), self.end().min(to));
@@ -81,6 +86,20 @@ pub struct Stage2 {
     generation: u64,
     ipa_bits: u32,
     granule: u64,
+}
+
+/// The region that the last lookup found, good for as long as the map is as it was then.
+#[derive(Clone, Copy, Debug)]
+pub struct Recent {
+    region: Region,
+    generation: u64,
+}
+
+impl Default for Recent {
+    /// None, of no map.
+    fn default() -> Self {
+        Self { region: Region { ipa: 0, size: 0, host: 0, perms: Perms::empty() }, generation: 0 }
+    }
 }
 
 /// Source of generations: unique in the process, never 0.
@@ -104,11 +123,24 @@ impl Stage2 {
 
     /// The host page behind the 4 KiB page that holds `ipa`, and its permissions.
     pub fn lookup(&self, ipa: u64) -> Option<(HostPage, Perms)> {
+        self.region(ipa).map(|region| region.page(ipa, self.generation))
+    }
+
+    /// As [`Stage2::lookup`], for one who mostly asks for the same region again.
+    #[inline(always)]
+    pub fn lookup_near(&self, recent: &mut Recent, ipa: u64) -> Option<(HostPage, Perms)> {
+        let near = recent.generation == self.generation
+            && ipa.wrapping_sub(recent.region.ipa) < recent.region.size;
+        if !near {
+            *recent = Recent { region: *self.region(ipa)?, generation: self.generation };
+        }
+        Some(recent.region.page(ipa, self.generation))
+    }
+
+    /// The region that holds `ipa`.
+    fn region(&self, ipa: u64) -> Option<&Region> {
         let after = self.regions.partition_point(|r| r.ipa <= ipa);
-        let region = self.regions[..after].last().filter(|r| ipa < r.end())?;
-        let offset = (ipa - region.ipa) as usize & !(PAGE_SIZE - 1);
-        let page = HostPage { base: region.host + offset, generation: self.generation };
-        Some((page, region.perms))
+        self.regions[..after].last().filter(|r| ipa < r.end())
     }
 
     fn check(&self, ipa: u64, size: u64) -> Result<u64, HvError> {
@@ -249,102 +281,6 @@ impl GuestMemory {
     }
 }
 
-/// A host page as a TLB keeps it: good only for the map that it was looked up in.
-#[derive(Clone, Copy, Debug)]
-pub struct HostPage {
-    base: usize,
-    generation: u64,
-}
-
-impl HostPage {
-    /// A page that no map accepts.
-    pub const NONE: Self = Self { base: 0, generation: 0 };
-
-    /// The page, if `map` is still as it was when the page was looked up.
-    #[inline(always)]
-    pub fn get(self, map: &Stage2) -> Option<Page<'_>> {
-        (self.generation == map.generation).then_some(Page { base: self.base, _map: map })
-    }
-}
-
-/// A mapped page that can be read and written for as long as the map is held.
-#[derive(Clone, Copy, Debug)]
-pub struct Page<'a> {
-    base: usize,
-    _map: &'a Stage2,
-}
-
-/// Defines aligned loads and stores of one width. `offset` is reduced modulo the page and
-/// aligned down: the caller has dealt with alignment and page crossing before.
-macro_rules! access {
-    ($load:ident, $store:ident, $swap:ident, $atomic:ty, $value:ty, $bytes:literal) => {
-        /// Reads an aligned little-endian value at `offset` in the page.
-        #[inline(always)]
-        pub fn $load(self, offset: usize, order: Ordering) -> $value {
-            // SAFETY: see `at`.
-            let cell = unsafe { &*(self.at(offset, $bytes) as *const $atomic) };
-            <$value>::from_le(cell.load(order))
-        }
-
-        /// Writes an aligned little-endian value at `offset` in the page.
-        #[inline(always)]
-        pub fn $store(self, offset: usize, value: $value, order: Ordering) {
-            // SAFETY: see `at`.
-            let cell = unsafe { &*(self.at(offset, $bytes) as *const $atomic) };
-            cell.store(value.to_le(), order);
-        }
-
-        /// Writes `new` if `old` still stands there; returns whether it did. Sequentially
-        /// consistent, which is at least as much as any store-exclusive asks for.
-        #[inline(always)]
-        pub fn $swap(self, offset: usize, old: $value, new: $value) -> bool {
-            // SAFETY: see `at`.
-            let cell = unsafe { &*(self.at(offset, $bytes) as *const $atomic) };
-            let order = Ordering::SeqCst;
-            cell.compare_exchange(old.to_le(), new.to_le(), order, order).is_ok()
-        }
-    };
-}
-
-impl Page<'_> {
-    /// The address of an aligned cell of `bytes` bytes.
-    ///
-    /// Dereferencing it as an atomic is sound: the page belongs to a region that the caller of
-    /// `map` keeps valid until it is unmapped; the map cannot change while `_map` is borrowed
-    /// (the writer needs the exclusive lock); the mask keeps the cell inside the page and the
-    /// base is page aligned, so the cell is aligned; all accesses by this process are atomic.
-    #[inline(always)]
-    fn at(self, offset: usize, bytes: usize) -> usize {
-        self.base + (offset & (PAGE_SIZE - bytes))
-    }
-
-    access!(load_u8, store_u8, swap_u8, AtomicU8, u8, 1);
-    access!(load_u16, store_u16, swap_u16, AtomicU16, u16, 2);
-    access!(load_u32, store_u32, swap_u32, AtomicU32, u32, 4);
-    access!(load_u64, store_u64, swap_u64, AtomicU64, u64, 8);
-    access!(load_u128, store_u128, swap_u128, AtomicU128, u128, 16);
-
-    /// Reads up to 16 bytes at any offset of the page, little endian, byte by byte. Bytes past
-    /// the page's end are those of its start: the caller splits what crosses a page.
-    pub fn load_bytes(self, offset: usize, bytes: usize) -> u128 {
-        (0..bytes).rev().fold(0, |value, i| {
-            value << 8 | u128::from(self.load_u8(offset + i, Ordering::Relaxed))
-        })
-    }
-
-    /// Writes up to 16 bytes at any offset of the page, little endian, byte by byte.
-    pub fn store_bytes(self, offset: usize, bytes: usize, value: u128) {
-        for i in 0..bytes {
-            self.store_u8(offset + i, (value >> (8 * i)) as u8, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether the words at `offset` are `words`: used to believe a decoded block again.
-    pub fn words_equal(self, offset: usize, words: impl Iterator<Item = u32>) -> bool {
-        words.enumerate().all(|(i, w)| self.load_u32(offset + 4 * i, Ordering::Relaxed) == w)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -368,22 +304,6 @@ mod tests {
     }
 
     #[test]
-    fn a_mapped_page_reads_what_was_written() {
-        let (memory, block) = (memory(), Block::new(1));
-        memory.map(block.addr(), 0x8000, GRANULE, Perms::all()).unwrap();
-        let map = memory.enter();
-        let (page, perms) = map.lookup(0x9008).unwrap();
-        assert_eq!(perms, Perms::all());
-        let page = page.get(&map).unwrap();
-        page.store_u64(8, 0x1122_3344_5566_7788, Ordering::Relaxed);
-        assert_eq!(page.load_u16(10, Ordering::Relaxed), 0x5566);
-        assert_eq!(page.load_bytes(9, 3), 0x55_6677);
-        assert!(page.swap_u128(0, 0x1122_3344_5566_7788 << 64, 5));
-        assert!(!page.swap_u128(0, 6, 7));
-        assert_eq!(page.load_u64(0, Ordering::Relaxed), 5);
-    }
-
-    #[test]
     fn a_page_is_refused_after_any_change_of_the_map() {
         let (memory, block) = (memory(), Block::new(2));
         memory.map(block.addr(), 0, GRANULE, Perms::all()).unwrap();
@@ -391,6 +311,28 @@ mod tests {
         assert!(page.get(&memory.enter()).is_some());
         memory.protect(0, GRANULE, Perms::READ).unwrap();
         assert!(page.get(&memory.enter()).is_none());
+    }
+
+    #[test]
+    fn a_recent_region_is_believed_for_one_map_only() {
+        let (memory, block) = (memory(), Block::new(2));
+        memory.map(block.addr(), GRANULE, 2 * GRANULE, Perms::all()).unwrap();
+        let mut recent = Recent::default();
+        let mut look = |memory: &GuestMemory, ipa| {
+            let map = memory.enter();
+            let (near, plain) = (map.lookup_near(&mut recent, ipa), map.lookup(ipa));
+            let what = |found: Option<(HostPage, Perms)>| found.map(|(page, p)| (page.base, p));
+            assert_eq!(what(near), what(plain), "{ipa:#x}");
+            plain.map(|(_, perms)| perms)
+        };
+        for ipa in [0, GRANULE, GRANULE + 0x1008, 3 * GRANULE - 1, 3 * GRANULE, GRANULE] {
+            look(&memory, ipa);
+        }
+        memory.protect(GRANULE, GRANULE, Perms::READ).unwrap();
+        assert_eq!(look(&memory, GRANULE), Some(Perms::READ));
+        memory.unmap(GRANULE, GRANULE).unwrap();
+        assert_eq!(look(&memory, GRANULE), None);
+        assert_eq!(look(&memory, 2 * GRANULE), Some(Perms::all()));
     }
 
     #[test]

@@ -222,6 +222,46 @@ fn debug_cases() -> Vec<Case> {
             let guest = Guest::new(&[mrs(6, code::MDSCR_EL1), mrs(6, code::DBGBVR0_EL1), hvc(1)]);
             guest.run_to_hvc(1);
         }),
+        // A debugger's three tools: MDSCR_EL1.SS with CPSR.SS, and MDE with a comparator. To EL2
+        // the exceptions are from a lower level, whatever PSTATE.D masks.
+        case("exits.debug_step", Observed, || {
+            let guest = Guest::new(&[code::NOP, code::NOP, hvc(1)]);
+            guest.vcpu.set_trap_debug_exceptions(true).unwrap();
+            guest.vcpu.set_sys_reg(SysReg::MDSCR_EL1, 1).unwrap();
+            for n in 1..=2 {
+                guest.set(Reg::CPSR, EL1H_MASKED | 1 << 21);
+                let syndrome = guest.run_to_exception().syndrome;
+                assert_eq!((syndrome >> 26, syndrome & 0x3f), (0x32, 0x22), "{syndrome:#x}");
+                assert_eq!(guest.pc(), CODE + 4 * n);
+            }
+            guest.vcpu.set_sys_reg(SysReg::MDSCR_EL1, 0).unwrap();
+            guest.run_to_hvc(1);
+        }),
+        case("exits.debug_breakpoint", Observed, || {
+            let guest = Guest::new(&[code::NOP, code::NOP, hvc(1)]);
+            guest.vcpu.set_trap_debug_exceptions(true).unwrap();
+            guest.vcpu.set_sys_reg(SysReg::DBGBVR0_EL1, CODE + 4).unwrap();
+            guest.vcpu.set_sys_reg(SysReg::DBGBCR0_EL1, 1 | 3 << 1 | 0xf << 5).unwrap();
+            guest.vcpu.set_sys_reg(SysReg::MDSCR_EL1, 1 << 15).unwrap();
+            let syndrome = guest.run_to_exception().syndrome;
+            assert_eq!((syndrome >> 26, syndrome & 0x3f), (0x30, 0x22), "{syndrome:#x}");
+            assert_eq!(guest.pc(), CODE + 4);
+            guest.vcpu.set_sys_reg(SysReg::DBGBCR0_EL1, 0).unwrap();
+            guest.run_to_hvc(1);
+        }),
+        case("exits.debug_watchpoint", Observed, || {
+            let guest = Guest::new(&[access(code::STR_X, 0, 1), hvc(1)]);
+            guest.set(Reg::X1, DATA + 8);
+            guest.vcpu.set_trap_debug_exceptions(true).unwrap();
+            guest.vcpu.set_sys_reg(SysReg::DBGWVR0_EL1, DATA + 8).unwrap();
+            guest.vcpu.set_sys_reg(SysReg::DBGWCR0_EL1, 1 | 3 << 1 | 2 << 3 | 0xff << 5).unwrap();
+            guest.vcpu.set_sys_reg(SysReg::MDSCR_EL1, 1 << 15).unwrap();
+            let exit = guest.run_to_exception();
+            assert_eq!((exit.syndrome >> 26, exit.syndrome & 0x7f), (0x34, 0x62));
+            assert_eq!((guest.pc(), exit.virtual_address), (CODE, DATA + 8));
+            guest.vcpu.set_sys_reg(SysReg::MDSCR_EL1, 0).unwrap();
+            guest.run_to_hvc(1);
+        }),
     ]
 }
 

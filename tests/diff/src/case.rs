@@ -1,6 +1,7 @@
 //! A case: instructions and the state before them; and what comes out.
 
 use crate::machine::{SLOT_WORDS, WINDOW_WORDS, window_address};
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 
 /// BRK #0: what follows the instructions under test.
@@ -17,6 +18,12 @@ pub struct State {
     pub pc: u64,
     /// N, Z, C and V as SPSR_EL1 holds them.
     pub nzcv: u64,
+    /// V0 to V31.
+    pub v: [u128; 32],
+    /// FPCR.
+    pub fpcr: u32,
+    /// FPSR.
+    pub fpsr: u32,
     /// The part of memory that is compared.
     pub window: [u64; WINDOW_WORDS],
 }
@@ -32,6 +39,11 @@ impl State {
         if let Some(x) = self.x.get_mut(n as usize) {
             *x = value;
         }
+    }
+
+    /// Xn; 31 is SP.
+    pub fn base(&self, n: u32) -> u64 {
+        self.x.get(n as usize).copied().unwrap_or(self.sp)
     }
 
     /// Writes Xn; 31 is SP.
@@ -68,6 +80,14 @@ impl Case {
             let _ = writeln!(text, "  {pc:#x}: {word:08x}  {}", anyvisor_cpu::text(*word, pc));
             text
         })
+    }
+}
+
+impl Case {
+    /// The numbers of the registers that the instructions may name.
+    fn registers(&self) -> BTreeSet<u32> {
+        let words = self.code.iter().filter(|word| **word != BRK);
+        words.flat_map(|word| [0, 5, 10, 16].map(|lsb| word >> lsb & 31)).collect()
     }
 }
 
@@ -109,29 +129,44 @@ impl fmt::Display for Difference<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (before, ours, theirs) = (&self.case.state, &self.ours.state, &self.theirs.state);
         write!(f, "{}", self.case.text())?;
-        let mut line = |what: &str, before: u64, a: u64, b: u64| {
+        let mut line = |what: &str, before: u128, a: u128, b: u128| {
             if a == b {
                 return Ok(());
             }
-            writeln!(f, "    {what:<12} was {before:#018x}  ours {a:#018x}  qemu {b:#018x}")
+            let width = if what.starts_with('v') { 34 } else { 18 };
+            writeln!(
+                f,
+                "    {what:<12} was {before:#0width$x}  ours {a:#0width$x}  qemu {b:#0width$x}"
+            )
         };
         for n in 0..31 {
-            line(&format!("x{n}"), before.x[n], ours.x[n], theirs.x[n])?;
+            line(&format!("x{n}"), before.x[n].into(), ours.x[n].into(), theirs.x[n].into())?;
         }
-        line("sp", before.sp, ours.sp, theirs.sp)?;
-        line("pc", before.pc, ours.pc, theirs.pc)?;
-        line("nzcv", before.nzcv, ours.nzcv, theirs.nzcv)?;
+        line("sp", before.sp.into(), ours.sp.into(), theirs.sp.into())?;
+        line("pc", before.pc.into(), ours.pc.into(), theirs.pc.into())?;
+        line("nzcv", before.nzcv.into(), ours.nzcv.into(), theirs.nzcv.into())?;
+        for n in 0..32 {
+            line(&format!("v{n}"), before.v[n], ours.v[n], theirs.v[n])?;
+        }
+        line("fpcr", before.fpcr.into(), ours.fpcr.into(), theirs.fpcr.into())?;
+        line("fpsr", before.fpsr.into(), ours.fpsr.into(), theirs.fpsr.into())?;
         for i in 0..WINDOW_WORDS {
             let what = format!("[{:#x}]", window_address(i));
-            line(&what, before.window[i], ours.window[i], theirs.window[i])?;
+            let at = |state: &State| u128::from(state.window[i]);
+            line(&what, at(before), at(ours), at(theirs))?;
         }
         if self.ours.end != self.theirs.end {
             writeln!(f, "    ended: ours {:x?}, qemu {:x?}", self.ours.end, self.theirs.end)?;
         }
-        write!(f, "    before: nzcv {:#x}, sp {:#x}", before.nzcv, before.sp)?;
-        for (n, x) in before.x.iter().enumerate() {
-            let gap = if n % 4 == 0 { "\n     " } else { "" };
-            write!(f, "{gap} x{n:<2} {x:#018x}")?;
+        write!(
+            f,
+            "    before: nzcv {:#x}, sp {:#x}, fpcr {:#x}, fpsr {:#x}",
+            before.nzcv, before.sp, before.fpcr, before.fpsr
+        )?;
+        for (i, n) in self.case.registers().into_iter().enumerate() {
+            let gap = if i % 2 == 0 { "\n     " } else { "" };
+            let (x, v) = (before.x(n), before.v[n as usize]);
+            write!(f, "{gap} x{n:<2} {x:#018x} v{n:<2} {v:#034x}")?;
         }
         writeln!(f)
     }

@@ -13,8 +13,13 @@
 //!              rt_sigreturn --> the case's instruction
 //! ```
 //!
-//! A record, in and out: the signal; the kernel's `struct sigcontext` up to its pstate
-//! (fault_address, regs\[31\], sp, pc, pstate); the window's middle and end.
+//! A record, in and out: the signal; the kernel's `struct sigcontext` with the first record of
+//! its reserved part; the window's middle and end.
+//!
+//! ```text
+//!   sigcontext   0 fault_address   8 regs[31]   256 sp   264 pc   272 pstate   280 (padding)
+//!              288 fpsimd_context: 288 magic, size   296 fpsr, fpcr   304 vregs[32]   816
+//! ```
 
 use crate::case::{Case, End, Outcome, State};
 use crate::machine::{
@@ -23,8 +28,18 @@ use crate::machine::{
 };
 use anyvisor_arch::pstate::NZCV;
 
-/// Doublewords of `struct sigcontext` up to pstate.
-const CONTEXT_WORDS: usize = 35;
+/// Doublewords of `struct sigcontext` up to the end of its `struct fpsimd_context`.
+const CONTEXT_WORDS: usize = VREGS + 64;
+/// The doublewords of it that are set and compared.
+const REGS: usize = 1;
+const SP: usize = 32;
+const PC: usize = 33;
+const PSTATE: usize = 34;
+const FPSIMD_HEAD: usize = 36;
+const FPSR_FPCR: usize = 37;
+const VREGS: usize = 38;
+/// The head of `struct fpsimd_context`: FPSIMD_MAGIC, and its size in the upper half.
+const FPSIMD: u64 = 528 << 32 | 0x4650_8001;
 /// Doublewords of a record.
 const RECORD_WORDS: usize = 1 + CONTEXT_WORDS + WINDOW_WORDS;
 /// Bytes of a batch's records.
@@ -237,12 +252,20 @@ pub fn encode(cases: &[Case], code: &[u32]) -> Vec<u8> {
     let mut bytes: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
     for index in 0..BATCH {
         let mut record = [0; RECORD_WORDS];
+        let (context, window) = record[1..].split_at_mut(CONTEXT_WORDS);
+        context[FPSIMD_HEAD] = FPSIMD;
         match cases.get(index) {
-            None => record[34] = slot(index),
+            None => context[PC] = slot(index),
             Some(Case { state, .. }) => {
-                record[2..33].copy_from_slice(&state.x);
-                record[33..36].copy_from_slice(&[state.sp, state.pc, state.nzcv]);
-                record[36..].copy_from_slice(&state.window);
+                context[REGS..SP].copy_from_slice(&state.x);
+                context[SP] = state.sp;
+                context[PC] = state.pc;
+                context[PSTATE] = state.nzcv;
+                context[FPSR_FPCR] = u64::from(state.fpcr) << 32 | u64::from(state.fpsr);
+                for (halves, v) in context[VREGS..].chunks_exact_mut(2).zip(state.v) {
+                    halves.copy_from_slice(&[v as u64, (v >> 64) as u64]);
+                }
+                window.copy_from_slice(&state.window);
             }
         }
         bytes.extend(record.iter().flat_map(|word| word.to_le_bytes()));
@@ -260,22 +283,31 @@ fn outcome(bytes: &[u8]) -> Outcome {
     for (word, bytes) in record.iter_mut().zip(bytes.as_chunks().0) {
         *word = u64::from_le_bytes(*bytes);
     }
+    let (context, window) = record[1..].split_at(CONTEXT_WORDS);
     let mut state = State {
         x: [0; 31],
-        sp: record[33],
-        pc: record[34],
-        nzcv: record[35] & NZCV,
+        sp: context[SP],
+        pc: context[PC],
+        nzcv: context[PSTATE] & NZCV,
+        v: [0; 32],
+        fpcr: (context[FPSR_FPCR] >> 32) as u32,
+        fpsr: context[FPSR_FPCR] as u32,
         window: [0; WINDOW_WORDS],
     };
-    state.x.copy_from_slice(&record[2..33]);
-    state.window.copy_from_slice(&record[36..]);
+    state.x.copy_from_slice(&context[REGS..SP]);
+    for (v, halves) in state.v.iter_mut().zip(context[VREGS..].chunks_exact(2)) {
+        *v = u128::from(halves[1]) << 64 | u128::from(halves[0]);
+    }
+    state.window.copy_from_slice(window);
     // Signals of Linux.
     let end = match record[0] {
         4 => End::Undefined,
         5 => End::Breakpoint,
         7 => End::Misaligned,
-        11 => End::Abort(record[1]),
+        11 => End::Abort(context[0]),
         signal => End::Other(signal),
     };
+    // What the kernel says that it has saved is what was read.
+    let end = if context[FPSIMD_HEAD] == FPSIMD { end } else { End::Other(context[FPSIMD_HEAD]) };
     Outcome { end, state }
 }

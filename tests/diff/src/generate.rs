@@ -5,27 +5,40 @@ use crate::case::{BRK, Case, State};
 use crate::exempt;
 use crate::machine::{
     CODE, END, END_BYTES, MIDDLE, MIDDLE_BYTES, PAGE, SLOT_BYTES, WINDOW, WINDOW_WORDS, slot,
+    window_address,
 };
+use crate::memory::{Access, Kind, Misaligned};
 use crate::random::Random;
 use anyvisor_arch::pstate::NZCV;
-use anyvisor_arch::sysreg::SysReg;
+use anyvisor_arch::sysreg::{Encoding, SysReg};
 use anyvisor_cpu::a64::{Field, Row};
 
 /// Rd or Rt: these fields stand in the same place in every row that has them.
 pub const RD: Field = Field::new("000000000000000000000000000ddddd", "d");
 /// Rn.
 pub const RN: Field = Field::new("0000000000000000000000nnnnn00000", "n");
-const RM: Field = Field::new("00000000000mmmmm0000000000000000", "m");
+/// Rm or Rs.
+pub const RM: Field = Field::new("00000000000mmmmm0000000000000000", "m");
 /// Rt2.
 pub const RT2: Field = Field::new("00000000000000000ttttt0000000000", "t");
 const SIZE: Field = Field::new("ss000000000000000000000000000000", "s");
 /// Widths of the offsets, in words, of branches and literal loads.
-const IMM14: u32 = 14;
+pub const IMM14: u32 = 14;
 /// Of B.cond, CBZ and literal loads.
 pub const IMM19: u32 = 19;
-const IMM26: u32 = 26;
+/// Of B and BL.
+pub const IMM26: u32 = 26;
 /// L, of exclusives.
 const LOAD: u32 = 1 << 22;
+/// FPCR.AHP, DN, FZ, RMode and FZ16.
+const FPCR: u32 = 0b1_1111 << 22 | FZ16;
+const FZ16: u32 = 1 << 19;
+/// FPSR.QC, IDC, IXC, UFC, OFC, DZC and IOC.
+const FPSR: u32 = 1 << 27 | 1 << 7 | 0b1_1111;
+/// The signs of two doubles.
+const SIGNS: u128 = 1 << 127 | 1 << 63;
+/// DC ZVA, X0.
+pub const DC_ZVA: u32 = 0xd50b_7420;
 const CLREX: u32 = 0xd503_3f5f;
 
 /// A random word of a row.
@@ -75,11 +88,20 @@ pub fn state(random: &mut Random, pc: u64) -> State {
         let (from, to) = (random.below(31) as usize, random.below(31) as usize);
         x[to] = if random.one_in(2) { x[from] } else { x[from].wrapping_neg() };
     }
+    let mut v = std::array::from_fn(|_| random.vector());
+    for _ in 0..random.below(4) {
+        let (from, to) = (random.below(32) as usize, random.below(32) as usize);
+        // The same, or with other signs.
+        v[to] = v[from] ^ random.pick(&[0, 0, SIGNS, SIGNS << 32, 1 << 15]);
+    }
     State {
         x,
         sp: random.value() & !15,
         pc,
         nzcv: random.bits() & NZCV,
+        v,
+        fpcr: if random.one_in(2) { 0 } else { random.bits() as u32 & FPCR },
+        fpsr: if random.one_in(2) { 0 } else { random.bits() as u32 & FPSR },
         window: std::array::from_fn::<_, WINDOW_WORDS, _>(|_| random.bits()),
     }
 }
@@ -96,7 +118,7 @@ pub fn case(random: &mut Random, row: Row, index: usize) -> Case {
             let target = landing(random);
             state.set_x(RN.of(word), target);
         }
-        "LoadLiteral" if !random.one_in(4) => {
+        _ if Kind::of(word) == Some(Kind::Literal) && !random.one_in(4) => {
             let target = CODE + 4 * random.below(PAGE / 4 - 1);
             put_offset(&mut word, target.wrapping_sub(state.pc), 5, IMM19);
         }
@@ -104,60 +126,31 @@ pub fn case(random: &mut Random, row: Row, index: usize) -> Case {
             let address = inside(random, 1);
             state.set_x(RD.of(word), address);
         }
-        "Exclusive" | "ExclusivePair" => return exclusive(random, row, word, state),
-        name => {
-            if let Some(access) = access(name, word, &state) {
-                aim(random, &mut state, RN.of(word), access);
-            } else if !name.starts_with("Load") && random.one_in(4) {
-                // What is no address may be misaligned.
-                state.sp |= random.below(16);
+        // Bits 31:28 of FPSR and 21:16 of FPCR but FZ16 are AArch32's, RES0 in a processor without
+        // it (DDI 0487 C5.2.7, C5.2.8): the oracle has it.
+        "MsrReg" => {
+            let value = state.x(RD.of(word)) & !(0xf << 28 | 0b11_0111 << 16);
+            let register = SysReg::from_encoding(Encoding::of_instruction(word));
+            if matches!(register, Some(SysReg::FPCR | SysReg::FPSR)) {
+                state.set_x(RD.of(word), value);
             }
         }
+        _ if matches!(Kind::of(word), Some(Kind::Exclusive | Kind::ExclusivePair)) => {
+            return exclusive(random, row, word, state);
+        }
+        _ => match Access::of(word, &state) {
+            Some(access) => {
+                aim(random, &mut state, RN.of(word), access);
+                expect(random, &mut state, word, access);
+            }
+            // What is no address may be misaligned.
+            None if Kind::of(word).is_none() && random.one_in(4) => {
+                state.sp |= random.below(16);
+            }
+            None => {}
+        },
     }
     Case::new(&[word], state)
-}
-
-/// A memory access: where, and how many bytes of what alignment.
-pub struct Access {
-    /// What is added to the base.
-    pub offset: u64,
-    bytes: u64,
-    alignment: u64,
-    /// It is misaligned only if the oracle faults as the manual says.
-    aligned: bool,
-}
-
-/// The access of a word, by its row's name. `None` if the row has none.
-pub fn access(name: &str, word: u32, state: &State) -> Option<Access> {
-    let signed =
-        |value: u32, bits: u32| ((value << (32 - bits)) as i32 >> (32 - bits)) as i64 as u64;
-    let size = SIZE.of(word);
-    let one = |offset| Access { offset, bytes: 1 << size, alignment: 1 << size, aligned: false };
-    Some(match name {
-        "LoadStoreImm9" => {
-            let post_indexed = word >> 10 & 3 == 1;
-            one(if post_indexed { 0 } else { signed(word >> 12 & 0x1ff, 9) })
-        }
-        "LoadStoreUnsigned" => one(u64::from(word >> 10 & 0xfff) << size),
-        "LoadStoreRegister" => {
-            let index = state.x(RM.of(word));
-            let index = match word >> 13 & 7 {
-                2 => u64::from(index as u32),
-                6 => index as i32 as i64 as u64,
-                _ => index,
-            };
-            one(index << if word & 1 << 12 != 0 { size } else { 0 })
-        }
-        "LoadStorePair" => {
-            let alignment = 4 << (size >> 1);
-            let post_indexed = word >> 23 & 3 == 1;
-            let offset = signed(word >> 15 & 0x7f, 7).wrapping_mul(alignment);
-            let offset = if post_indexed { 0 } else { offset };
-            Access { offset, bytes: 2 * alignment, alignment, aligned: false }
-        }
-        "LoadStoreOrdered" => Access { aligned: exempt::ORDERED_ALIGNMENT, ..one(0) },
-        _ => return None,
-    })
 }
 
 /// Makes the base register such that the access goes to the window.
@@ -169,18 +162,48 @@ fn aim(random: &mut Random, state: &mut State, base: u32, access: Access) {
         1 | 2 => END + END_BYTES - random.below(2 * access.bytes + 8),
         _ => inside(random, access.bytes),
     };
-    if access.aligned || random.one_in(2) {
+    let last = address % 16 + access.bytes;
+    let aligned = match access.misaligned {
+        Misaligned::Done => random.one_in(2),
+        Misaligned::FaultsAcross => last <= 16,
+        Misaligned::Unchecked => true,
+    };
+    if aligned {
         address &= !(access.alignment - 1);
     }
     // The top byte is a tag.
     if random.one_in(8) {
         address |= random.bits() & 0xff << 56;
     }
-    let mut value = address.wrapping_sub(access.offset);
+    let mut value = address.wrapping_sub(access.offset as u64);
     if base == 31 {
         value &= !15;
     }
     state.set_base(base, value);
+}
+
+/// Makes memory hold what a compare-and-swap expects, half of the time.
+fn expect(random: &mut Random, state: &mut State, word: u32, access: Access) {
+    let kind = Kind::of(word);
+    if !matches!(kind, Some(Kind::Cas | Kind::CasPair)) || random.one_in(2) {
+        return;
+    }
+    let (rs, half) = (RM.of(word), access.bytes / 2);
+    let value = match kind {
+        Some(Kind::CasPair) => {
+            let mask = u64::MAX >> (64 - 8 * half);
+            let [low, high] = [state.x(rs), state.x(rs | 1)].map(|x| u128::from(x & mask));
+            high << (8 * half) | low
+        }
+        _ => state.x(rs).into(),
+    };
+    let address = state.base(RN.of(word)).wrapping_add_signed(access.offset) << 8 >> 8;
+    for (i, byte) in value.to_le_bytes().into_iter().take(access.bytes as usize).enumerate() {
+        let at = (0..WINDOW_WORDS).find(|w| window_address(*w) == (address + i as u64) & !7);
+        let Some(at) = at else { continue };
+        let shift = 8 * ((address + i as u64) & 7);
+        state.window[at] = state.window[at] & !(0xff << shift) | u64::from(byte) << shift;
+    }
 }
 
 /// An address in the middle of the window, at which `bytes` bytes are compared. A base that is
@@ -192,9 +215,10 @@ fn inside(random: &mut Random, bytes: u64) -> u64 {
 /// An exclusive load and the store that belongs to it, or one of them alone.
 fn exclusive(random: &mut Random, row: Row, first: u32, mut state: State) -> Case {
     let (size, base) = (SIZE.of(first), RN.of(first));
-    let pair = row.name() == "ExclusivePair";
+    let pair = Kind::of(first) == Some(Kind::ExclusivePair);
     let alignment = if pair { 8 << (size & 1) } else { 1 << size };
-    let mut aligned = Access { offset: 0, bytes: alignment, alignment, aligned: true };
+    let access =
+        Access { offset: 0, bytes: alignment, alignment, misaligned: Misaligned::FaultsAcross };
     let mut words = Vec::from([first]);
     if first & LOAD != 0 {
         // Not if the load changes the base: the oracle would let the store fail without a look at
@@ -211,14 +235,29 @@ fn exclusive(random: &mut Random, row: Row, first: u32, mut state: State) -> Cas
             };
             words.push(second);
         }
-        aligned.aligned = false;
-        aim(random, &mut state, base, aligned);
+        aim(random, &mut state, base, access);
     } else {
         // It fails; so the oracle would not look at the address either.
         let address = inside(random, alignment) & !(alignment.max(16) - 1);
         state.set_base(base, address);
     }
     Case::new(&words, state)
+}
+
+/// DC ZVA, somewhere in the window or over its end, or where nothing is.
+pub fn zero_block(random: &mut Random, index: usize) -> Case {
+    let mut state = state(random, slot(index));
+    // That CPU has no FP16.
+    state.fpcr &= !FZ16;
+    let register = random.below(31) as u32;
+    let tag = if random.one_in(4) { random.bits() & 0xff << 56 } else { 0 };
+    let address = match random.below(8) {
+        0 => state.x(register),
+        1 => END + END_BYTES - 64 + random.below(128),
+        _ => inside(random, 1) | tag,
+    };
+    state.set_x(register, address);
+    Case::new(&[DC_ZVA | register], state)
 }
 
 /// Alternately an exclusive load and an exclusive store of the same place: between the two the
@@ -246,7 +285,8 @@ pub fn land(random: &mut Random, word: &mut u32, pc: u64, lsb: u32, bits: u32) {
     put_offset(word, breakpoint(random).wrapping_sub(pc), lsb, bits);
 }
 
-fn put_offset(word: &mut u32, offset: u64, lsb: u32, bits: u32) {
+/// Writes an offset in bytes into its field.
+pub fn put_offset(word: &mut u32, offset: u64, lsb: u32, bits: u32) {
     let mask = ((1 << bits) - 1) << lsb;
     *word = *word & !mask | ((offset >> 2) as u32) << lsb & mask;
 }
@@ -280,7 +320,7 @@ pub fn unallocated(random: &mut Random) -> u32 {
                 word ^= 1 << random.below(32);
             }
         }
-        if Row::of(word).is_unallocated() && word != BRK && !exempt::unallocated(word) {
+        if Row::of(word).is_unallocated() && word != BRK && exempt::foreign(word).is_none() {
             return word;
         }
     }

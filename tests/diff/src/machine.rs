@@ -4,7 +4,7 @@
 //! ```text
 //!   EXECUTOR  the program that QEMU runs                       (QEMU only)
 //!   CODE      one page: a slot for each case of a batch        execute, read
-//!             | word ... word | BRK |  x 128
+//!             | word ... word | BRK |  x 64
 //!   WINDOW    two pages                                        read, write
 //!             |........|middle|middle|........|....|end|  nothing
 //!                             ^ page boundary
@@ -25,7 +25,7 @@ pub const EXECUTOR: u64 = 0x1357_0000;
 /// The instructions under test.
 pub const CODE: u64 = 0x4b1d_c000;
 /// Words of a slot; the last is a BRK.
-pub const SLOT_WORDS: usize = 8;
+pub const SLOT_WORDS: usize = 16;
 /// Bytes of a slot.
 pub const SLOT_BYTES: u64 = 4 * SLOT_WORDS as u64;
 /// Cases of a batch.

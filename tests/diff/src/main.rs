@@ -4,14 +4,15 @@
 //!
 //! ```text
 //!   generate  a row's word, a state for it       exempt    what cannot be compared, and why
-//!   sequence  several words                      case      what goes in and what comes out
-//!   subject   our CPU: a VM, EL0, an MMU         oracle    qemu-aarch64 -cpu cortex-a57
+//!   program   several words                      case      what goes in and what comes out
+//!   memory    loads and stores by their encoding
+//!   subject   our CPU: a VM, EL0, an MMU         oracle    qemu-aarch64 -cpu max
 //!   machine   addresses, the same for both       executor  the program that runs in it
 //! ```
 //!
-//! `ANYVISOR_QEMU_USER` names QEMU's program (or it is found on PATH), `ANYVISOR_DIFF_SEED` the
-//! sequence of cases, `ANYVISOR_DIFF_CASES` how many there are of each row. QEMU's TCG shares
-//! no code with our CPU, but it is no authority: where they differ, the manual decides.
+//! `ANYVISOR_QEMU_USER` names QEMU's program (or it is found on PATH); what else the environment
+//! says is in `setting`. `cargo xtask diff` sets all of it. QEMU's TCG shares no code with our
+//! CPU, but it is no authority: where they differ, the manual decides.
 
 #![forbid(unsafe_code)]
 
@@ -20,117 +21,106 @@ mod executor;
 mod exempt;
 mod generate;
 mod machine;
+mod memory;
 mod oracle;
+mod program;
 mod random;
-mod sequence;
+mod setting;
 mod subject;
+mod system;
+mod tally;
+mod topic;
 
 use crate::case::{BRK, Case, Difference, End, Outcome};
-use crate::machine::{BATCH, SLOT_WORDS, slot};
+use crate::machine::{BATCH, SLOT_WORDS};
 use crate::random::Random;
-use anyvisor_cpu::a64::Row;
+use crate::setting::Setting;
+use crate::tally::Tally;
+use crate::topic::Topic;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Cases of a row if nobody says otherwise.
-const CASES: u64 = 4096;
 /// Differences that are shown in full.
 const SHOWN: usize = 3;
 
 /// What a test needs to know.
-struct Setting {
+struct Bench {
     qemu: PathBuf,
     executor: PathBuf,
-    seed: u64,
-    cases: u64,
-}
-
-/// What a test is about.
-#[derive(Clone, Copy)]
-enum Topic {
-    Row(Row),
-    Unallocated,
-    Sequence,
-    Interrupted,
-}
-
-impl Topic {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Row(row) => row.name(),
-            Self::Unallocated => "Unallocated",
-            Self::Sequence => "Sequence",
-            Self::Interrupted => "Interrupted",
-        }
-    }
-
-    /// A random case for slot `index`.
-    fn case(self, random: &mut Random, index: usize) -> Case {
-        match self {
-            Self::Row(row) => generate::case(random, row, index),
-            Self::Unallocated => {
-                let word = generate::unallocated(random);
-                Case::new(&[word], generate::state(random, slot(index)))
-            }
-            Self::Sequence => sequence::case(random, index),
-            Self::Interrupted => generate::interrupted(random, index),
-        }
-    }
-
-    /// How many of `cases` must complete for them to be worth their name.
-    fn least_completed(self, cases: u64) -> u64 {
-        match self {
-            Self::Unallocated => 0,
-            Self::Row(row) if exempt::NEVER_AT_EL0.contains(&row.name()) => 0,
-            _ => cases / 16,
-        }
-    }
+    setting: Setting,
+    tally: Tally,
 }
 
 fn main() {
     let arguments = Arguments::from_args();
-    let trials = match oracle::find() {
-        Ok(qemu) => all(qemu),
-        Err(reason) => vec![ignored("diff", &reason)],
+    let bench = match oracle::find() {
+        Ok(qemu) => bench(qemu).map(Arc::new).map_err(|failed| Trial::test("diff", || Err(failed))),
+        Err(reason) => Err(ignored("diff", &reason)),
+    };
+    let (trials, bench) = match bench {
+        Ok(bench) => (trials(&bench), Some(bench)),
+        Err(trial) => (vec![trial], None),
     };
     let conclusion = libtest_mimic::run(&arguments, trials);
+    if let Some(bench) = bench.filter(|bench| !bench.tally.is_empty()) {
+        println!("diff: {}\n", bench.tally);
+    }
     // Not there if nothing was to be run.
     let _ = std::fs::remove_file(executor_path());
     conclusion.exit();
 }
 
-/// Every row's test, and that of the words without one.
-fn all(qemu: PathBuf) -> Vec<Trial> {
-    let setting = match setting(qemu) {
-        Ok(setting) => Arc::new(setting),
-        Err(error) => return vec![Trial::test("diff::setting", move || Err(error))],
-    };
+/// A test for each topic that is wanted.
+fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+    let topics: Vec<Topic> =
+        Topic::all().filter(|topic| bench.setting.wants(topic.name())).collect();
+    let weights = topics.iter().map(|topic| topic.weight()).sum();
     let trial = |topic: Topic| {
-        let setting = setting.clone();
-        Trial::test(format!("diff::{}", topic.name()), move || compare(&setting, topic))
+        if let Topic::Row(row) = topic
+            && let Some(reason) = exempt::row(row)
+        {
+            return ignored(&format!("diff::{}", row.name()), reason);
+        }
+        let bench = bench.clone();
+        let cases = bench.setting.cases(topic.weight(), weights);
+        let test = move || compare(&bench, topic, cases);
+        Trial::test(format!("diff::{}", topic.name()), test)
     };
-    let row = |row: Row| match exempt::ROWS.iter().find(|(name, _)| *name == row.name()) {
-        Some((name, reason)) => ignored(&format!("diff::{name}"), reason),
-        None => trial(Topic::Row(row)),
+    topics.into_iter().map(trial).chain(system_trials(bench)).collect()
+}
+
+/// The tests of a whole machine.
+fn system_trials(bench: &Arc<Bench>) -> Vec<Trial> {
+    let topics = system::Topic::ALL.into_iter().filter(|topic| bench.setting.wants(topic.name()));
+    let trial = |topic: system::Topic| match system::find() {
+        Err(reason) => ignored(&format!("diff::{}", topic.name()), &reason),
+        Ok(qemu) => {
+            let bench = bench.clone();
+            let cases = bench.setting.cases(1, 256);
+            Trial::test(format!("diff::{}", topic.name()), move || {
+                let (wrong, report) = system::compare(&qemu, topic, bench.setting.seed, cases)?;
+                bench.tally.add(cases, wrong);
+                if wrong == 0 { Ok(()) } else { Err(report.into()) }
+            })
+        }
     };
-    let others = [Topic::Unallocated, Topic::Sequence, Topic::Interrupted];
-    Row::all().map(row).chain(others.map(trial)).collect()
+    topics.map(trial).collect()
 }
 
 fn ignored(name: &str, reason: &str) -> Trial {
     Trial::test(format!("{name} ({reason})"), || Ok(())).with_ignored_flag(true)
 }
 
-fn setting(qemu: PathBuf) -> Result<Setting, Failed> {
+fn bench(qemu: PathBuf) -> Result<Bench, Failed> {
     let executor = executor_path();
     write_program(&executor)
         .map_err(|error| format!("cannot write {}: {error}", executor.display()))?;
-    let seed = number("ANYVISOR_DIFF_SEED")?.unwrap_or_default();
-    let cases = number("ANYVISOR_DIFF_CASES")?.unwrap_or(CASES);
-    Ok(Setting { qemu, executor, seed, cases })
+    let setting = Setting::read()?;
+    let tally = Tally::new(&setting);
+    Ok(Bench { qemu, executor, setting, tally })
 }
 
 /// The executor's file: of this process, in the build folder.
@@ -150,49 +140,41 @@ fn write_program(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A number from the environment.
-fn number(name: &str) -> Result<Option<u64>, Failed> {
-    match std::env::var(name) {
-        Err(_) => Ok(None),
-        Ok(text) => match text.parse() {
-            Ok(value) => Ok(Some(value)),
-            Err(_) => Err(format!("{name}={text:?} is not a decimal number").into()),
-        },
-    }
-}
-
 /// Runs a topic's cases on both CPUs, a batch at a time.
-fn compare(setting: &Setting, topic: Topic) -> Result<(), Failed> {
-    let mut random = Random::new(setting.seed, topic.name());
+fn compare(bench: &Bench, topic: Topic, cases: u64) -> Result<(), Failed> {
+    let seed = bench.setting.seed;
+    let mut random = Random::new(seed, topic.name());
     let mut ours = subject::Subject::new()?;
-    let mut theirs = oracle::Oracle::start(&setting.qemu, &setting.executor)?;
-    let (mut wrong, mut report, mut completed) = (0, String::new(), 0);
-    for first in (0..setting.cases).step_by(BATCH) {
-        let count = (setting.cases - first).min(BATCH as u64) as usize;
-        let cases: Vec<Case> = (0..count).map(|i| topic.case(&mut random, i)).collect();
-        let mut code: Vec<u32> = cases.iter().flat_map(|case| case.code).collect();
+    let mut theirs = oracle::Oracle::start(&bench.qemu, topic.cpu(), &bench.executor)?;
+    let (mut wrong, mut report, mut completed, mut replay) = (0, String::new(), 0, 0);
+    for first in (0..cases).step_by(BATCH) {
+        let count = (cases - first).min(BATCH as u64) as usize;
+        let batch: Vec<Case> = (0..count).map(|i| topic.case(&mut random, i)).collect();
+        let mut code: Vec<u32> = batch.iter().flat_map(|case| case.code).collect();
         code.resize(BATCH * SLOT_WORDS, BRK);
-        theirs.ask(&cases, &code)?;
+        theirs.ask(&batch, &code)?;
         ours.load(&code);
-        let outcomes: Result<Vec<Outcome>, _> = cases.iter().map(|case| ours.run(case)).collect();
-        for ((case, mut ours), mut theirs) in cases.iter().zip(outcomes?).zip(theirs.answer(count)?)
-        {
-            exempt::level(&mut ours, &mut theirs);
+        let outcomes: Result<Vec<Outcome>, _> = batch.iter().map(|case| ours.run(case)).collect();
+        let outcomes = outcomes?.into_iter().zip(theirs.answer(count)?);
+        for (i, (case, (mut ours, mut theirs))) in batch.iter().zip(outcomes).enumerate() {
+            exempt::level(case, &mut ours, &mut theirs);
             completed += u64::from(ours.end == End::Breakpoint);
             if ours != theirs {
                 wrong += 1;
-                if wrong <= SHOWN {
+                if wrong <= SHOWN as u64 {
+                    replay = first + i as u64 + 1;
                     let difference = Difference { case, ours: &ours, theirs: &theirs };
                     let _ = write!(report, "\n{difference}");
                 }
             }
         }
     }
-    let (seed, cases) = (setting.seed, setting.cases);
+    bench.tally.add(cases, wrong);
     if wrong > 0 {
+        let name = topic.name();
         return Err(format!(
-            "{wrong} of {cases} cases differ (ANYVISOR_DIFF_SEED={seed} \
-             ANYVISOR_DIFF_CASES={cases}):\n{report}"
+            "{wrong} of {cases} cases differ. To see these again: \
+             cargo xtask diff --rows {name} --seed {seed} --cases {replay}\n{report}"
         )
         .into());
     }

@@ -55,4 +55,58 @@ impl Random {
             _ => self.bits(),
         }
     }
+
+    /// A value of a vector register: lanes of one size, each mostly one at which something
+    /// changes, for integers or for FP numbers; sometimes all of them the same.
+    pub fn vector(&mut self) -> u128 {
+        let bits = 8 << self.below(4);
+        let (same, fp) = (self.one_in(4), bits >= 16 && !self.one_in(3));
+        let mut lane = 0;
+        (0..128 / bits).fold(0, |vector, i| {
+            if i == 0 || !same {
+                lane = if fp { self.fp(bits) } else { self.value() >> self.pick(&[0, 64 - bits]) };
+            }
+            vector << bits | u128::from(lane & (u64::MAX >> (64 - bits)))
+        })
+    }
+
+    /// An FP number of 16, 32 or 64 bits.
+    pub fn fp(&mut self, bits: u32) -> u64 {
+        let fraction = match bits {
+            16 => 10,
+            32 => 23,
+            _ => 52,
+        };
+        let sign = self.below(2) << (bits - 1);
+        let exponents = (1 << (bits - 1 - fraction)) - 1;
+        let bias = exponents >> 1;
+        let few = self.below(4);
+        let pattern = match self.below(16) {
+            // Zero; the least denormals and the greatest; the least normal numbers.
+            0 | 1 => 0,
+            2 => 1 + few,
+            3 => (1 << fraction) - 2 + few,
+            4 => self.bits() >> self.below(64) & ((1 << fraction) - 1),
+            // Infinity; a quiet NaN; a signalling one.
+            5 => exponents << fraction,
+            6 => exponents << fraction | 1 << (fraction - 1) | self.bits() >> (65 - fraction),
+            7 => exponents << fraction | (1 + few) << self.below(u64::from(fraction) - 3),
+            // The greatest numbers.
+            8 => (exponents << fraction) - 1 - few,
+            // Near one: what adds up to something short.
+            9 | 10 => (bias - 1 + few) << fraction | self.pick(&[0, 0, 1, 1 << (fraction - 1)]),
+            // An integer, or a half more; near where conversions saturate.
+            11 => {
+                let power = self.below(66.min(exponents - bias));
+                (bias + power) << fraction | self.bits() >> (64 - fraction) & !self.pick(&[0, 1])
+            }
+            // Exponents near each other; any number.
+            12 | 13 => {
+                let exponent = (bias - 4 + self.below(9)) << fraction;
+                exponent | self.bits() >> (64 - fraction)
+            }
+            _ => self.bits(),
+        };
+        sign | pattern & (u64::MAX >> (65 - bits))
+    }
 }

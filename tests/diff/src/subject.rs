@@ -2,14 +2,14 @@
 //! program at EL0 to run and to fault.
 //!
 //! ```text
-//!   IPA      page 0     1         2  3      4    5    6         7
-//!            code       vectors   window    L1   L2   L3 code   L3 window
+//!   IPA      page 0     1         2  3      4    5    6         7           8
+//!            code       vectors   window    L1   L2   L3 code   L3 window   L0
 //!   VA       CODE       CODE + 4K WINDOW
 //!   EL0      read, exec -         read, write
 //! ```
 //!
-//! The 39-bit address space (T0SZ = 25) starts at level 1; both regions are in its second
-//! gigabyte. Every vector is an HVC: whatever EL0 does, `run` returns.
+//! The 48-bit address space (T0SZ = 16, as QEMU's user mode has it: pointers' codes begin there)
+//! starts at level 0; both regions are in its second gigabyte. Every vector is an HVC: whatever EL0 does, `run` returns.
 
 use crate::case::{Case, End, Outcome, State};
 use crate::machine::{CODE, PAGE, WINDOW, WINDOW_PAGES, WINDOW_WORDS, window_address};
@@ -21,6 +21,7 @@ use anyvisor_arch::pstate::{DAIF, Mode, NZCV, Vector, vector_offset};
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_arch::{mair, sctlr, tcr};
 use anyvisor_cpu::Software;
+use anyvisor_cpu::model::{Model, Processor};
 use anyvisor_cpu::software::Stopwatch;
 use anyvisor_vm::{Cancel, Engine, Exit, HvError, Perms, Reg, Vcpu, VcpuConfig, Vm, VmConfig};
 use std::sync::Arc;
@@ -28,7 +29,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-const PAGES: u64 = 8;
+/// A multiple of four: stage 2 is mapped by 16 KiB.
+const PAGES: u64 = 12;
 const CODE_PAGE: u64 = 0;
 const VECTOR_PAGE: u64 = 1;
 const WINDOW_PAGE: u64 = 2;
@@ -36,13 +38,16 @@ const L1_PAGE: u64 = 4;
 const L2_PAGE: u64 = 5;
 const L3_CODE_PAGE: u64 = 6;
 const L3_WINDOW_PAGE: u64 = 7;
+const L0_PAGE: u64 = 8;
 
 /// Where VBAR_EL1 points.
 const VECTORS: u64 = CODE + PAGE;
 /// HVC #0.
 const HVC: u64 = 0xd400_0002;
+/// CPACR_EL1.FPEN: no trap of FP and SIMD.
+const FPEN: u64 = 0b11 << 20;
 /// Bits of a virtual address.
-const VA_BITS: u32 = 39;
+const VA_BITS: u32 = 48;
 const IPA_BITS: u32 = 36;
 /// How long a batch may take: a few milliseconds are usual.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -78,7 +83,9 @@ impl Subject {
         fill(&ram);
         // No case can see the time.
         let stopwatch = Stopwatch { read: || 0, nanoseconds: |_| 0 };
-        let engine = Software { clock: || 0, stopwatch };
+        // The model with most features: the others are UNDEFINED by their rows' `needs`.
+        let processor = Processor { model: Model::M2, pmu: false };
+        let engine = Software { clock: || 0, stopwatch, processor };
         let vm = engine.create_vm(&VmConfig { ipa_bits: IPA_BITS, granule: 0x4000 })?;
         vm.map(ram.0.as_ptr() as usize, 0, PAGES * PAGE, Perms::all())?;
         let mut vcpu = vm.create_vcpu(0, &VcpuConfig { ipa_bits: IPA_BITS })?;
@@ -91,8 +98,9 @@ impl Subject {
             (SysReg::VBAR_EL1, VECTORS),
             (SysReg::MAIR_EL1, mair::of(&[mair::NORMAL_WB])),
             (SysReg::TCR_EL1, control | tcr::EPD1 | tcr::TBI0),
-            (SysReg::TTBR0_EL1, L1_PAGE * PAGE),
+            (SysReg::TTBR0_EL1, L0_PAGE * PAGE),
             (SysReg::SCTLR_EL1, system | programs),
+            (SysReg::CPACR_EL1, FPEN),
         ] {
             set(&mut *vcpu, register, value)?;
         }
@@ -121,6 +129,11 @@ impl Subject {
         for (n, x) in state.x.iter().enumerate() {
             self.vcpu.set_reg(Reg::X(n as u8), *x);
         }
+        for (n, v) in state.v.iter().enumerate() {
+            self.vcpu.set_simd_reg(n as u8, *v);
+        }
+        self.vcpu.set_reg(Reg::Fpcr, state.fpcr.into());
+        self.vcpu.set_reg(Reg::Fpsr, state.fpsr.into());
         set(&mut *self.vcpu, SysReg::SP_EL0, state.sp)?;
         self.vcpu.set_reg(Reg::Cpsr, state.nzcv | DAIF | Mode::El0t.bits());
         self.vcpu.set_reg(Reg::Pc, state.pc);
@@ -134,6 +147,9 @@ impl Subject {
             sp: self.get(SysReg::SP_EL0)?,
             pc,
             nzcv: nzcv & NZCV,
+            v: std::array::from_fn(|n| self.vcpu.simd_reg(n as u8)),
+            fpcr: self.vcpu.reg(Reg::Fpcr) as u32,
+            fpsr: self.vcpu.reg(Reg::Fpsr) as u32,
             window: [0; WINDOW_WORDS],
         };
         for (n, x) in after.x.iter_mut().enumerate() {
@@ -215,6 +231,7 @@ fn fill(ram: &Ram) {
     let index = |va, level| 8 * Granule::K4.index(va, level, VA_BITS);
     let table = |page: u64| (page * PAGE) | TABLE_OR_PAGE | VALID;
     let leaf = |page: u64, rights| (page * PAGE) | rights | AF | SH_INNER | TABLE_OR_PAGE | VALID;
+    ram.put(L0_PAGE, index(CODE, 0), table(L1_PAGE));
     for (va, l3) in [(CODE, L3_CODE_PAGE), (WINDOW, L3_WINDOW_PAGE)] {
         ram.put(L1_PAGE, index(va, 1), table(L2_PAGE));
         ram.put(L2_PAGE, index(va, 2), table(l3));

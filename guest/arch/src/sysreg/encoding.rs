@@ -54,6 +54,13 @@ impl Encoding {
         self.0 & 7
     }
 
+    /// The feature ID space (DDI 0487, ID_AA64MMFR2_EL1.IDS): where a read that is refused at EL0
+    /// traps with EC 0x18, whether there is a register or not.
+    pub const fn is_feature_id(self) -> bool {
+        let space = (self.op0(), self.op1(), self.crn());
+        matches!(space, (3, 0 | 1 | 3, 0)) && self.crm() <= 7
+    }
+
     /// What an encoding answers that has no row of its own in the table.
     pub const fn unlisted(self) -> Unlisted {
         match (self.op0(), self.op1(), self.crn(), self.crm()) {

@@ -71,6 +71,9 @@ pub enum Kind {
     /// An access at EL1 exits to the hypervisor with EC 0x18: Hypervisor.framework leaves the
     /// register to its user.
     HypervisorTrap,
+    /// A performance monitor. Acts as [`MonitorRegister`] says where the ID registers claim them;
+    /// else as [`Kind::HypervisorTrap`].
+    Monitor(MonitorRegister),
     /// Storage for the API; UNDEFINED for the guest until the ID registers claim the feature.
     Gated(Feature),
 }
@@ -83,9 +86,10 @@ pub enum Effect {
     Translation,
     /// Remembers, and changes whether FP instructions trap: CPACR.
     FpAccess,
-    /// Remembers, and changes which debug exceptions are on (once there are any, see
-    /// [`crate::id::ID_AA64DFR0_EL1`]): MDSCR and the breakpoints.
+    /// Remembers, and changes which debug exceptions are on: MDSCR, breakpoints, watchpoints.
     Debug,
+    /// OSLSR_EL1: whether the OS Lock is held.
+    OsLock,
     /// Shows a part of PSTATE, or a stack pointer.
     Pstate(View),
     /// CCSIDR_EL1: the cache that CSSELR_EL1 selects.
@@ -115,6 +119,12 @@ pub enum View {
     Nzcv,
     /// PAN: PSTATE.PAN.
     Pan,
+    /// UAO: PSTATE.UAO.
+    Uao,
+    /// DIT: PSTATE.DIT.
+    Dit,
+    /// SSBS: PSTATE.SSBS.
+    Ssbs,
     /// SP_EL0: the stack pointer that EL0 uses (and EL1 with PSTATE.SP = 0).
     SpEl0,
     /// SP_EL1: the stack pointer of EL1.
@@ -143,11 +153,50 @@ pub enum TimerRegister {
     TimerValue,
 }
 
+/// A register of the performance monitors.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MonitorRegister {
+    /// PMCR.
+    Control,
+    /// PMCNTENSET.
+    EnableSet,
+    /// PMCNTENCLR.
+    EnableClear,
+    /// PMOVSCLR.
+    OverflowClear,
+    /// PMOVSSET.
+    OverflowSet,
+    /// PMINTENSET.
+    InterruptSet,
+    /// PMINTENCLR.
+    InterruptClear,
+    /// PMSWINC.
+    Increment,
+    /// PMSELR.
+    Select,
+    /// PMXEVTYPER: the type of the counter that PMSELR selects.
+    SelectedType,
+    /// PMXEVCNTR: the counter that PMSELR selects.
+    SelectedCount,
+    /// PMCEID0.
+    Events0,
+    /// PMCEID1.
+    Events1,
+    /// PMCCNTR.
+    Cycles,
+    /// PMCCFILTR.
+    CycleFilter,
+    /// `PMEVCNTR<n>`.
+    Count(u8),
+    /// `PMEVTYPER<n>`.
+    Type(u8),
+    /// PMUSERENR.
+    User,
+}
+
 /// An architectural feature that registers wait for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Feature {
-    /// FEAT_PAuth: ID_AA64ISAR1_EL1.{APA, API, GPA, GPI}.
-    PointerAuthentication,
     /// FEAT_SME: ID_AA64PFR1_EL1.SME.
     Sme,
     /// FEAT_CSV2_2: ID_AA64PFR0_EL1.CSV2.

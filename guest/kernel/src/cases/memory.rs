@@ -45,10 +45,10 @@ case! {
 }
 
 case! {
-    /// SCTLR_EL1.A checks every access; SCTLR_EL1.A = 0 still leaves exclusives and
-    /// load-acquire checked.
-    "mmu.alignment_check": "SCTLR_EL1.A: unaligned access faults with DFSC 0x21; LDXR always does";
-    reference: "DDI 0487: SCTLR_EL1.A; AArch64.CheckAlignment; DFSC 0b100001";
+    /// SCTLR_EL1.A checks every access; SCTLR_EL1.A = 0 still leaves exclusives checked, with
+    /// FEAT_LSE2 only those that are not within 16 aligned bytes.
+    "mmu.alignment_check": "SCTLR_EL1.A: unaligned access faults with DFSC 0x21; LDXR without it too";
+    reference: "DDI 0487: SCTLR_EL1.A; AArch64.UnalignedAccessFaults; DFSC 0b100001";
     needs: Needs::NONE;
     fn alignment_check() {
         let mut window = Window::open(Granule::K4, 39);
@@ -56,12 +56,13 @@ case! {
         let va = page.va + 1;
         // SAFETY: faults are announced; the address is that of the case's own window.
         let exclusive = try_catch(After::Skip, || unsafe {
+            let va = va + 8; // over the end of the first 16 bytes
             asm!("ldxr {v}, [{va}]", "clrex", v = out(reg) _, va = in(reg) va, options(nostack));
         });
         let wanted = data_abort(El::El1, FaultStatus::Alignment, false);
         let exclusive = exclusive.expect("an unaligned LDXR faults");
         check_eq!(exclusive.esr.0, wanted, "ESR_EL1 of LDXR");
-        check_eq!(exclusive.far, va, "FAR_EL1 of LDXR");
+        check_eq!(exclusive.far, va + 8, "FAR_EL1 of LDXR");
         SCTLR_EL1.set(SCTLR_EL1.get() | sctlr::A);
         barrier::isb(barrier::SY);
         let (read, write) = (load(El::El1, va), store(El::El1, va, 0));

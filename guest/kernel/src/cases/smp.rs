@@ -3,12 +3,18 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use aarch64_cpu::registers::{ID_AA64ISAR0_EL1, MPIDR_EL1};
+use aarch64_cpu::asm::barrier;
+use aarch64_cpu::registers::{ID_AA64ISAR0_EL1, MPIDR_EL1, TTBR1_EL1};
 use anyvisor_abi::case::Needs;
 use anyvisor_abi::smccc::{ALREADY_ON, INVALID_PARAMETERS, ON_PENDING};
+use anyvisor_arch::descriptor::Granule;
 use anyvisor_arch::id::isar0;
-use tock_registers::interfaces::Readable;
+use tock_registers::interfaces::{Readable, Writeable};
 
+use crate::access::{El, store};
+use crate::mmu::DATA;
+use crate::mmu::table::page;
+use crate::mmu::window::Window;
 use crate::smp::{self, affinity_info, cpu_on, other_affinity, own_affinity};
 use crate::{case, check_eq, skip};
 
@@ -33,11 +39,24 @@ fn clear() {
     }
 }
 
-/// Waits until `line` holds `value`, seen with acquire semantics.
-fn wait_for(line: &Line, value: u64) {
-    while line.0.load(Ordering::Acquire) != value {
-        core::hint::spin_loop();
+/// Stores with release semantics, and wakes whoever waits for it.
+fn tell(line: &Line, value: u64) {
+    line.0.store(value, Ordering::Release);
+    barrier::dsb(barrier::ISHST);
+    aarch64_cpu::asm::sev();
+}
+
+/// Waits until `line` holds what is wanted, seen with acquire semantics. WFE gives a hypervisor
+/// with more vCPUs than CPUs the chance to run the one that is waited for.
+fn wait_until(line: &Line, wanted: impl Fn(u64) -> bool) {
+    while !wanted(line.0.load(Ordering::Acquire)) {
+        aarch64_cpu::asm::wfe();
     }
+}
+
+/// Waits until `line` holds `value`.
+fn wait_for(line: &Line, value: u64) {
+    wait_until(line, |seen| seen == value);
 }
 
 case! {
@@ -48,18 +67,16 @@ case! {
     needs: Needs::PSCI.vcpus(2);
     fn cpu_on_off() {
         extern "C" fn body(argument: u64) {
-            FLAG.0.store(MPIDR_EL1.get(), Ordering::Release);
+            tell(&FLAG, MPIDR_EL1.get());
             wait_for(&REPLY, 1);
-            COUNT.0.store(argument, Ordering::Release);
+            tell(&COUNT, argument);
         }
         let other = other_affinity();
         for argument in [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210] {
             clear();
             check_eq!(affinity_info(other) as u64, OFF as u64, "AFFINITY_INFO before");
             let second = smp::start(body, argument);
-            while FLAG.0.load(Ordering::Acquire) == 0 {
-                core::hint::spin_loop();
-            }
+            wait_until(&FLAG, |seen| seen != 0);
             let seen = FLAG.0.load(Ordering::Acquire);
             check_eq!(seen & 0xff_00ff_ffff, other, "the second CPU's MPIDR_EL1 affinity");
             check_eq!(affinity_info(other) as u64, ON as u64, "AFFINITY_INFO of a running CPU");
@@ -68,7 +85,7 @@ case! {
                 [ALREADY_ON, ON_PENDING].contains(&again),
                 "CPU_ON of a running CPU answers {again}"
             );
-            REPLY.0.store(1, Ordering::Release);
+            tell(&REPLY, 1);
             second.join();
             check_eq!(COUNT.0.load(Ordering::Acquire), argument, "the context in X0");
             check_eq!(affinity_info(other) as u64, OFF as u64, "AFFINITY_INFO after");
@@ -136,6 +153,8 @@ fn together(body: smp::Body) {
 /// Says that this CPU is there, and waits for the other.
 fn meet() {
     FLAG.0.fetch_add(1, Ordering::AcqRel);
+    barrier::dsb(barrier::ISHST);
+    aarch64_cpu::asm::sev();
     wait_for(&FLAG, 2);
 }
 
@@ -232,22 +251,81 @@ case! {
     reference: "DDI 0487: B2.3 Memory ordering: Load-Acquire, Store-Release";
     needs: Needs::PSCI.vcpus(2);
     fn acquire_release() {
+        const ROUNDS: u64 = 2000;
         extern "C" fn body(_: u64) {
             for round in 1..=ROUNDS {
                 wait_for(&FLAG, round);
                 let message = COUNT.0.load(Ordering::Relaxed);
                 REPLY.0.store(message.wrapping_mul(3), Ordering::Relaxed);
-                FLAG.0.store(round | 1 << 63, Ordering::Release);
+                tell(&FLAG, round | 1 << 63);
             }
         }
         clear();
         let second = smp::start(body, 0);
         for round in 1..=ROUNDS {
             COUNT.0.store(round * round, Ordering::Relaxed);
-            FLAG.0.store(round, Ordering::Release);
+            tell(&FLAG, round);
             wait_for(&FLAG, round | 1 << 63);
             let reply = REPLY.0.load(Ordering::Relaxed);
             check_eq!(reply, round * round * 3, "the reply of round {}", round);
+        }
+        second.join();
+    }
+}
+
+case! {
+    /// TLBI of the inner shareable kind takes a translation from every CPU: after DSB no CPU uses
+    /// the old one. The page is changed by break-before-make, as the manual wants it.
+    "smp.tlbi_broadcast": "TLBI VAAE1IS, DSB on one CPU: the other reads the new page at once";
+    reference: "DDI 0487: TLBI VAAE1IS; ordering and completion of TLB maintenance; break-before-make";
+    needs: Needs::PSCI.vcpus(2);
+    fn tlbi_broadcast() {
+        const CHANGES: u64 = 200;
+        const VA: u64 = 0x7000;
+        /// Reads the word at the window's page whenever it is asked to.
+        extern "C" fn body(root: u64) {
+            TTBR1_EL1.set(root);
+            barrier::isb(barrier::SY);
+            let va = COUNT.0.load(Ordering::Acquire);
+            for round in 1..=CHANGES {
+                wait_for(&FLAG, round);
+                let value: u64;
+                // SAFETY: the page is mapped whenever the other CPU asks.
+                unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) va, options(nostack)) };
+                REPLY.0.store(value, Ordering::Relaxed);
+                tell(&FLAG, round | 1 << 63);
+            }
+        }
+        clear();
+        let mut window = Window::open(Granule::K4, 39);
+        let pages = [1, 2].map(|value| {
+            let pa = window.tables.take(Granule::K4.size());
+            store(El::El1, pa, value).value();
+            pa
+        });
+        let va = window.base() + VA;
+        tell(&COUNT, va);
+        let second = smp::start(body, window.tables.root());
+        for round in 1..=CHANGES {
+            // An empty descriptor, no CPU has the old one any more, and then the new one.
+            window.tables.set(va, 3, 0);
+            // SAFETY: what is forgotten is read again from the tables.
+            unsafe {
+                asm!(
+                    "dsb ish",
+                    "tlbi vaae1is, {}",
+                    "dsb ish",
+                    "isb",
+                    in(reg) page(va),
+                    options(nostack)
+                );
+            }
+            let which = (round % 2) as usize;
+            window.tables.map(va, pages[which], 3, DATA);
+            tell(&FLAG, round);
+            wait_for(&FLAG, round | 1 << 63);
+            let seen = REPLY.0.load(Ordering::Relaxed);
+            check_eq!(seen, which as u64 + 1, "what the other CPU reads after change {}", round);
         }
         second.join();
     }

@@ -4,7 +4,7 @@
 use super::operand::{CONDITIONS, reg, target};
 use super::pattern::signed;
 use super::rows;
-use crate::emit::{Call, Size};
+use crate::emit::{Call, Indirect, Size};
 
 rows! {
     /// B.cond.
@@ -78,7 +78,7 @@ rows! {
                 let next = e.add(Size::X, pc, four);
                 e.set_reg(Size::X, 30, next);
             }
-            e.branch(to);
+            e.branch_indirect(to, if i.link == 1 { Indirect::Call } else { Indirect::Jump(i.rn) });
             Ok(())
         }
 
@@ -90,7 +90,7 @@ rows! {
         }
         execute |i, e| {
             let to = e.reg(Size::X, i.rn);
-            e.branch(to);
+            e.branch_indirect(to, Indirect::Return);
             Ok(())
         }
 

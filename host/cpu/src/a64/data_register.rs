@@ -237,6 +237,48 @@ rows! {
             Ok(())
         }
 
+    /// RMIF: the bits of Xn from `lsb` (rotated) into the flags that the mask names.
+    RotateIntoFlags "10111010000iiiiii00001nnnnn0ffff" { imm6 = i, rn = n, mask = f }
+        text |i, pc| { format!("rmif\t{}, #{}, #{}", reg(Size::X, i.rn), i.imm6, i.mask) }
+        execute |i, e| {
+            let value = e.reg(Size::X, i.rn);
+            let (by, up) = (e.imm(i.imm6.into()), e.imm(28));
+            let value = e.ror(Size::X, value, by);
+            let value = e.lsl(Size::X, value, up);
+            let (named, others) = (u64::from(i.mask) << 28, u64::from(!i.mask & 0xf) << 28);
+            let (named, others) = (e.imm(named), e.imm(others));
+            let new = e.and(value, named);
+            let old = e.nzcv();
+            let old = e.and(old, others);
+            let nzcv = e.or(old, new);
+            e.set_nzcv(nzcv);
+            Ok(())
+        }
+
+    /// SETF8, SETF16: N and Z of a byte or halfword, and V if the next bit differs from its sign.
+    EvaluateIntoFlags "00111010000000000s0010nnnnn01101" { sz = s, rn = n }
+        text |i, pc| { format!("setf{}\t{}", 8 << i.sz, reg(Size::W, i.rn)) }
+        execute |i, e| {
+            let bits = 8 << i.sz;
+            let value = e.reg(Size::W, i.rn);
+            let (one, up, to_v) = (e.imm(1), e.imm(32 - bits), e.imm(29 - bits));
+            let carry = e.imm(1 << 29);
+            let c = e.nzcv();
+            let c = e.and(c, carry);
+            let high = e.lsl(Size::W, value, up);
+            e.ands(Size::W, high, high);
+            let nz = e.nzcv();
+            let next = e.lsr(Size::W, value, one);
+            let differs = e.xor(value, next);
+            let differs = e.lsl(Size::X, differs, to_v);
+            let overflow = e.imm(1 << 28);
+            let v = e.and(differs, overflow);
+            let nzcv = e.or(nz, c);
+            let nzcv = e.or(nzcv, v);
+            e.set_nzcv(nzcv);
+            Ok(())
+        }
+
     /// CCMN, CCMP (register).
     CondCompareReg "zo111010010mmmmmcccc00nnnnn0ffff"
         { sf = z, op = o, rm = m, cond = c, rn = n, nzcv = f }

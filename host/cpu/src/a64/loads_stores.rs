@@ -14,7 +14,7 @@ use crate::emit::{Access, Emit, Size};
 
 /// What size and opc mean for one register, the same in all addressing modes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Op {
+pub(super) enum Op {
     Store,
     Load,
     /// Sign-extending, to this size.
@@ -24,7 +24,7 @@ enum Op {
 
 /// Decodes size and opc. `None`: unallocated.
 #[inline(always)]
-fn op(size: u32, opc: u32) -> Option<Op> {
+pub(super) fn op(size: u32, opc: u32) -> Option<Op> {
     Some(match (size, opc) {
         (_, 0) => Op::Store,
         (_, 1) => Op::Load,
@@ -36,7 +36,7 @@ fn op(size: u32, opc: u32) -> Option<Op> {
 }
 
 /// The register's size as the syndrome's SF and the assembly text see it.
-fn register_size(size: u32, op: Op) -> Size {
+pub(super) fn register_size(size: u32, op: Op) -> Size {
     match op {
         Op::LoadSigned(to) => to,
         _ => Size::sf((size == 3) as u32),
@@ -45,7 +45,7 @@ fn register_size(size: u32, op: Op) -> Size {
 
 /// Loads or stores Rt.
 #[inline(always)]
-fn transfer<E: Emit>(
+pub(super) fn transfer<E: Emit>(
     e: &mut E,
     access: Access,
     op: Op,
@@ -73,7 +73,7 @@ fn transfer<E: Emit>(
 
 /// The access of one register, with its syndrome.
 #[inline(always)]
-fn single(size: u32, op: Op, rt: u32) -> Access {
+pub(super) fn single(size: u32, op: Op, rt: u32) -> Access {
     let signed = matches!(op, Op::LoadSigned(_));
     Access::single(1 << size, rt, signed, register_size(size, op))
 }

@@ -4,11 +4,16 @@
 //! ```text
 //! /// The manual's name for it.
 //! Name "bit picture, 32 characters" { field = letter, ... }
+//!     nonzero letter,                               (optional: with 0 it is another row's)
 //!     unless |i| when the word is reserved,          (optional)
-//!     [ends]                                        (optional: ends a block of instructions)
+//!     needs Feature,                                (optional: UNDEFINED in a model without it)
+//!     [ends]                                        (optional: ends a block of instructions;
+//!                                                    [ends unless |i| ...]: not always)
 //!     text |i, pc| { the assembly text }
 //!     execute |i, e| { the meaning, in the words of `Emit` }
 //! ```
+//!
+//! The comment, the picture and the fields' names are what `anyvisor explain` shows ([`About`]).
 //!
 //! From a group of rows the macro [`rows`] makes a struct of fields for each row (an
 //! [`Instruction`]) and the group's table. The tables are joined here. Two rows whose pictures
@@ -18,38 +23,59 @@
 //! `op`, `size`, ...) choose what is done, the others on what. The interpreter makes one function
 //! for each value of a row's selectors, in which the row's `if`s and `match`es on them are gone.
 //!
-//! Left out, each UNDEFINED in the guest: everything after Armv8.0 but PAN; FP and SIMD (their
-//! two rows in [`simd_fp`] trap as CPACR_EL1 says, and are UNDEFINED otherwise); HLT and DCPS
-//! (halting debug, which a guest never has).
+//! What is there: all of A64 that an M1 or M2 has, Armv8.4 and what these cores take from 8.5 and
+//! 8.6. What is left out, class by class and feature by feature with the reason, is said in
+//! [`index`], the manual's index; the guest finds it UNDEFINED.
 
+mod about;
+mod atomic;
 mod branch;
 mod data_immediate;
 mod data_register;
+mod fp;
+pub mod index;
 mod loads_stores;
-mod operand;
+mod loads_stores_simd;
+pub(crate) mod operand;
 pub mod pattern;
-mod simd_fp;
-mod system;
+mod pauth;
+mod simd;
+mod structures;
+pub(crate) mod system;
 
+pub use about::{About, Part};
 pub use pattern::{Field, Pattern};
 
 use crate::emit::{Call, Emit};
+use crate::model::Feature;
 use std::sync::LazyLock;
 
 /// One row: its fields, and what can be asked of them.
 pub trait Instruction: Sized {
     /// The row's name.
     const NAME: &'static str;
+    /// The comment in front of the row.
+    const NOTE: &'static str;
+    /// The bit picture.
+    const PICTURE: &'static str;
+    /// The fields and their letters in the picture.
+    const FIELDS: &'static [(&'static str, &'static str)];
     /// Its fixed bits.
     const PATTERN: Pattern;
     /// The bits of its selector fields: those that choose what is done, not on what.
     const SELECT: u32;
     /// Whether control may leave the straight line here, or the meaning of what follows change.
     const ENDS: bool;
+    /// What a model must have for it not to be UNDEFINED.
+    const FEATURE: Option<Feature>;
     /// Takes the fields out of a word that has the fixed bits.
     fn fields(word: u32) -> Self;
     /// Whether these fields are reserved: the word is then unallocated.
     fn reserved(&self) -> bool;
+    /// Whether these fields end a block, of a row that may.
+    fn ends(&self) -> bool {
+        Self::ENDS
+    }
     /// The assembly text at address `pc`.
     fn text(&self, pc: u64) -> String;
     /// The meaning.
@@ -69,19 +95,31 @@ pub trait Visitor {
 
 /// Turns rows into structs, and the group's table and dispatch.
 macro_rules! rows {
-    ($($(#[$doc:meta])* $name:ident $picture:literal { $($field:ident = $letter:ident),* $(,)? }
-        $(unless |$u:ident| $reserved:expr,)? $([$ends:ident])?
+    ($($(#[doc = $doc:literal])* $name:ident $picture:literal { $($field:ident = $letter:ident),* $(,)? }
+        $(nonzero $nonzero:ident,)? $(unless |$u:ident| $reserved:expr,)? $(needs $feature:ident,)? $([$ends:ident $(unless |$x:ident| $goes_on:expr)?])?
         text |$t:ident, $pc:ident| $text:block
         execute |$i:ident, $e:ident| $body:block)*) => {
         $(
-            $(#[$doc])*
+            $(#[doc = $doc])*
             #[derive(Clone, Copy, Debug)]
             pub struct $name { $($field: u32),* }
 
             impl $crate::a64::Instruction for $name {
                 const NAME: &'static str = stringify!($name);
-                const PATTERN: $crate::a64::Pattern = $crate::a64::Pattern::new($picture);
+                const NOTE: &'static str = concat!($($doc, "\n"),*);
+                const PICTURE: &'static str = $picture;
+                const FIELDS: &'static [(&'static str, &'static str)] =
+                    &[$((stringify!($field), stringify!($letter))),*];
+                const PATTERN: $crate::a64::Pattern = $crate::a64::Pattern::new($picture)
+                    $(.with_nonzero($crate::a64::Field::new($picture, stringify!($nonzero))))?;
                 const ENDS: bool = rows!(@ends $($ends)?);
+                $($(
+                    fn ends(&self) -> bool {
+                        let $x = self;
+                        !$goes_on
+                    }
+                )?)?
+                const FEATURE: Option<$crate::model::Feature> = rows!(@needs $($feature)?);
                 const SELECT: u32 = {
                     let mask = 0;
                     $(let mask = $crate::a64::pattern::with_selector(
@@ -124,18 +162,20 @@ macro_rules! rows {
                 #[allow(unused_variables)]
                 fn execute<E: $crate::emit::Emit>(&self, $e: &mut E) -> Result<(), E::Stop> {
                     let $i = self;
+                    $($e.requires($crate::model::Feature::$feature)?;)?
                     $body
                 }
             }
         )*
 
         /// The patterns of this group, in the order of the rows.
-        pub(super) const PATTERNS: &[$crate::a64::Pattern] =
+        pub(crate) const PATTERNS: &[$crate::a64::Pattern] =
             &[$(<$name as $crate::a64::Instruction>::PATTERN),*];
 
         /// Shows row `index` of this group to `visitor`.
-        pub(super) fn visit<V: $crate::a64::Visitor>(index: usize, visitor: V) -> V::Out {
-            #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        pub(crate) fn visit<V: $crate::a64::Visitor>(index: usize, visitor: V) -> V::Out {
+            #[allow(non_camel_case_types, dead_code)]
+            #[allow(clippy::upper_case_acronyms, clippy::enum_variant_names)]
             enum Index { $($name),* }
             match index {
                 $(i if i == Index::$name as usize => visitor.row::<$name>(),)*
@@ -143,6 +183,8 @@ macro_rules! rows {
             }
         }
     };
+    (@needs $feature:ident) => { Some($crate::model::Feature::$feature) };
+    (@needs) => { None };
     (@ends ends) => { true };
     (@ends) => { false };
 }
@@ -154,8 +196,12 @@ pub struct Unallocated(u32);
 
 impl Instruction for Unallocated {
     const NAME: &'static str = "Unallocated";
-    const PATTERN: Pattern = Pattern { mask: 0, value: 0 };
+    const NOTE: &'static str = "No row has these bits.";
+    const PICTURE: &'static str = "--------------------------------";
+    const FIELDS: &'static [(&'static str, &'static str)] = &[];
+    const PATTERN: Pattern = Pattern { mask: 0, value: 0, nonzero: 0 };
     const ENDS: bool = true;
+    const FEATURE: Option<Feature> = None;
     const SELECT: u32 = 0;
 
     fn fields(word: u32) -> Self {
@@ -204,7 +250,41 @@ macro_rules! groups {
         }
     };
 }
-groups!(data_immediate, data_register, branch, system, loads_stores, simd_fp);
+use fp::{arithmetic, compare, convert};
+use simd::{
+    by_element, copy, crypto, extension, fp_by_element, fp_fixed, fp_reduce, fp_three_same,
+    fp_two_register, fp_width, permute, scalar, shift, three_different, three_same, two_register,
+};
+groups!(
+    data_immediate,
+    data_register,
+    branch,
+    system,
+    pauth,
+    loads_stores,
+    atomic,
+    loads_stores_simd,
+    structures,
+    arithmetic,
+    compare,
+    convert,
+    copy,
+    permute,
+    three_same,
+    three_different,
+    two_register,
+    shift,
+    scalar,
+    by_element,
+    fp_three_same,
+    fp_two_register,
+    fp_width,
+    fp_fixed,
+    fp_reduce,
+    fp_by_element,
+    extension,
+    crypto
+);
 
 /// No two rows overlap. Checked here for all pairs, when this crate is compiled.
 const _: () = {
@@ -250,12 +330,17 @@ impl Row {
                 I::fields(self.0).reserved()
             }
         }
+        Self::by_fixed_bits(word)
+            .filter(|row| !row.visit(Reserved(word)))
+            .unwrap_or(Row { group: NO_GROUP, index: 0 })
+    }
+
+    /// The row whose fixed bits a word has, even if its fields are reserved.
+    fn by_fixed_bits(word: u32) -> Option<Self> {
         CANDIDATES[(word >> 22) as usize]
             .iter()
             .find(|row| GROUPS[row.group as usize][row.index as usize].matches(word))
-            .filter(|row| !row.visit(Reserved(word)))
             .copied()
-            .unwrap_or(Row { group: NO_GROUP, index: 0 })
     }
 
     /// Every row, group by group.
@@ -279,7 +364,19 @@ impl Row {
         self.group == NO_GROUP
     }
 
-    /// Whether a block of instructions ends with it.
+    /// Whether a block of instructions ends with `word`, a word of this row.
+    pub fn ends_with(self, word: u32) -> bool {
+        struct Ends(u32);
+        impl Visitor for Ends {
+            type Out = bool;
+            fn row<I: Instruction>(self) -> bool {
+                I::fields(self.0).ends()
+            }
+        }
+        self.visit(Ends(word))
+    }
+
+    /// Whether a block of instructions may end with it.
     pub fn ends_block(self) -> bool {
         struct Ends;
         impl Visitor for Ends {
@@ -327,7 +424,6 @@ mod tests {
             (0xd503_201f, "Hint"),
             (0xd65f_03c0, "Ret"),
             (0xf940_0041, "LoadStoreUnsigned"),
-            (0x1e60_4000, "SimdFpData"),
             (0x0000_0000, "Unallocated"),
             (0x3280_0000, "Unallocated"),
         ];

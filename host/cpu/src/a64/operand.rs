@@ -1,6 +1,7 @@
 //! How operands are spelled in assembly text.
 
 use crate::emit::Size;
+use crate::fp::Format;
 
 /// X0 to X30, XZR; W0 to W30, WZR.
 pub fn reg(size: Size, n: u32) -> String {
@@ -75,4 +76,11 @@ pub fn offset_address(base: u32, offset: i64) -> String {
         0 => format!("[{}]", reg_sp(Size::X, base)),
         _ => format!("[{}, #{offset}]", reg_sp(Size::X, base)),
     }
+}
+
+/// `#1.250000000000000000e-01`: the immediate of FMOV, in scientific notation.
+pub fn float_immediate(imm8: u32) -> String {
+    let text = format!("{:.18e}", f64::from_bits(Format::Double.expand_immediate(imm8)));
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    format!("#{digits}e{:+03}", exponent.parse().unwrap_or(0))
 }

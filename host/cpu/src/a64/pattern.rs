@@ -10,6 +10,8 @@ pub struct Pattern {
     pub mask: u32,
     /// Their values.
     pub value: u32,
+    /// If not 0: at least one of these bits is set.
+    pub nonzero: u32,
 }
 
 impl Pattern {
@@ -31,17 +33,40 @@ impl Pattern {
             }
             i += 1;
         }
-        Self { mask, value }
+        Self { mask, value, nonzero: 0 }
+    }
+
+    /// The same for words in which `field` is not 0: with 0 in it they are something else.
+    pub const fn with_nonzero(self, field: Field) -> Self {
+        Self { nonzero: (u32::MAX >> (32 - field.width)) << field.shift, ..self }
     }
 
     /// Whether `word` has these fixed bits.
     pub const fn matches(self, word: u32) -> bool {
-        word & self.mask == self.value
+        word & self.mask == self.value && (self.nonzero == 0 || word & self.nonzero != 0)
+    }
+
+    /// How many words it matches.
+    pub const fn words(self) -> u64 {
+        let free = self.mask.count_zeros();
+        let zero = if self.nonzero == 0 || self.nonzero & self.mask & self.value != 0 {
+            0
+        } else {
+            1 << (free - (self.nonzero & !self.mask).count_ones())
+        };
+        (1 << free) - zero
     }
 
     /// Whether some word has the fixed bits of both.
     pub const fn overlaps(self, other: Self) -> bool {
         self.mask & other.mask & (self.value ^ other.value) == 0
+            && !self.excludes(other)
+            && !other.excludes(self)
+    }
+
+    /// Whether `other` has zeros where this one wants something else.
+    const fn excludes(self, other: Self) -> bool {
+        self.nonzero != 0 && other.mask & !other.value & self.nonzero == self.nonzero
     }
 }
 
@@ -178,6 +203,18 @@ mod tests {
         assert_eq!(Field::new(PICTURE, "s").of(0x93c2_0c41), 3);
         assert_eq!(Field::new(PICTURE, "d").of(0x93c2_0c41), 1);
         assert_eq!(field_bits(PICTURE), 22);
+    }
+
+    #[test]
+    fn a_field_that_is_not_zero_leaves_zero_to_another_row() {
+        let any = Pattern::new("000000000000000000000000hhhh0000");
+        let some = any.with_nonzero(Field::new("000000000000000000000000hhhh0000", "h"));
+        let none = Pattern::new("00000000000000000000000000000000");
+        assert_eq!((any.words(), some.words(), none.words()), (16, 15, 1));
+        assert_eq!(Pattern { nonzero: 0xf0, ..none }.words(), 0);
+        assert!(some.matches(0x10) && !some.matches(0) && any.matches(0));
+        assert!(any.overlaps(some) && any.overlaps(none) && some.overlaps(some));
+        assert!(!some.overlaps(none) && !none.overlaps(some));
     }
 
     #[test]

@@ -10,14 +10,20 @@
 //!
 //! A block knows nothing of where it stands or who runs it: it is a function of its words. What
 //! can be stale is only the way to it. So everything that may change code or its translation
-//! (IC, TLBI, a new map, a new entry into the guest) starts a new *epoch*: the jump cache is
-//! forgotten, and each block is compared with memory again before its next use. That makes
-//! self-modifying code exact after the architected sequence, and code written by the hypervisor
-//! between two runs is seen as well.
+//! starts a new *epoch*, in which the jump cache is forgotten:
+//!
+//! ```text
+//!   TLBI where code is, SCTLR, TCR    each PC is translated again before its next use; where it
+//!                                     leads to the same place, the same block stands there
+//!   IC, a new map, a new entry        and each block is compared with memory as well
+//! ```
+//!
+//! That makes self-modifying code exact after the architected sequence, and code written by the
+//! hypervisor between two runs is seen as well.
 
 use super::{Interp, Stopped};
 use crate::a64::{Instruction, Row, Visitor, pattern};
-use crate::mmu::{self, Abort, Want};
+use crate::mmu::{self, Abort, Stale, Want};
 use anyvisor_arch::esr::{Esr, ExceptionClass, InstructionAbort};
 use anyvisor_arch::pstate;
 use anyvisor_vm::Page;
@@ -77,27 +83,37 @@ const JUMPS: usize = 4096;
 #[derive(Clone, Copy, Default)]
 struct Block {
     start: u32,
-    len: u32,
+    len: u16,
+    /// Reached through a guarded page (FEAT_BTI): no matter of the words, so only jumps know it.
+    guarded: bool,
 }
 
 /// "At this PC, in this regime, in this epoch: that block."
 #[derive(Clone, Copy, Default)]
 struct Jump {
     pc: u64,
-    /// ASID, MMU on or off, right to execute.
+    /// [`crate::mmu::Regime::code`].
     regime: u32,
+    /// See [`CodeCache::epoch`].
     epoch: u32,
     ipa: u64,
     block: Block,
 }
+
+// A slot is found by a shift.
+const _: () = assert!(size_of::<Jump>() == 32);
 
 /// A vCPU's decoded code.
 pub struct CodeCache {
     ops: Vec<Op>,
     by_ipa: FxHashMap<u64, Block>,
     jumps: Box<[Jump; JUMPS]>,
+    /// The upper half counts changes of code, the lower one those of the way to it; never 0.
     epoch: u32,
 }
+
+/// The bits of an epoch that count changes of code.
+const WORDS: u32 = 0xffff_0000;
 
 impl Default for CodeCache {
     fn default() -> Self {
@@ -111,9 +127,14 @@ impl Default for CodeCache {
 }
 
 impl CodeCache {
-    /// Nothing that was found before is believed any more without a look.
-    pub fn new_epoch(&mut self) {
-        self.epoch = self.epoch.wrapping_add(1);
+    /// What is `stale` is not believed any more without a look. (When the lower count is full it
+    /// runs over into the upper one, which costs no more than a look too many.)
+    pub fn new_epoch(&mut self, stale: Stale) {
+        self.epoch = match stale {
+            Stale::Nothing => return,
+            Stale::Translations => self.epoch.wrapping_add(1),
+            Stale::Words => (self.epoch | !WORDS).wrapping_add(1),
+        };
         if self.epoch == 0 {
             self.jumps.fill(Jump::default());
             self.epoch = 1;
@@ -123,20 +144,25 @@ impl CodeCache {
     /// The block at `pc`.
     #[inline(always)]
     pub fn block(&mut self, interp: &mut Interp<'_>, pc: u64) -> Result<&[Op], Stopped> {
-        let regime = interp.cpu.regime.context | u32::from(interp.cpu.regime.fetch) << 17;
+        let regime = interp.cpu.regime.code;
         let slot = (pc >> 2) as usize % JUMPS;
         let jump = &self.jumps[slot];
-        let illegal = interp.cpu.pstate.any(pstate::IL);
-        let same = jump.pc == pc && jump.regime == regime && !illegal;
+        let unusual = interp.cpu.pstate.0 & (pstate::IL | pstate::BTYPE);
+        let same = jump.pc == pc && jump.regime == regime && unusual & pstate::IL == 0;
         let block = if same && jump.epoch == self.epoch {
             jump.block
         } else {
-            let known = same.then_some((jump.ipa, jump.block));
+            let known = same.then_some(*jump);
             let (ipa, block) = self.find(interp, pc, known)?;
             self.jumps[slot] = Jump { pc, regime, epoch: self.epoch, ipa, block };
             block
         };
-        Ok(&self.ops[block.start as usize..][..block.len as usize])
+        let ops = &self.ops[block.start as usize..][..block.len as usize];
+        interp.guarded = block.guarded;
+        if unusual != 0 {
+            interp.land(ops[0].word)?;
+        }
+        Ok(ops)
     }
 
     /// Finds or makes the block at `pc`, with the exceptions of a fetch in the manual's order:
@@ -147,23 +173,34 @@ impl CodeCache {
         &mut self,
         interp: &mut Interp<'_>,
         pc: u64,
-        known: Option<(u64, Block)>,
+        known: Option<Jump>,
     ) -> Result<(u64, Block), Stopped> {
         if pc & 3 != 0 {
             return Err(interp.raise_here(ExceptionClass::PcAlignment, Some(pc)));
         }
-        let (ipa, page) = interp.fetch(pc)?;
+        let Fetched { ipa, page, guarded } = interp.fetch(pc)?;
         if interp.cpu.pstate.any(pstate::IL) {
             return Err(interp.raise_here(ExceptionClass::IllegalState, None));
         }
-        let known = known.filter(|known| known.0 == ipa).map(|known| known.1);
+        interp.tlb.fetched(pc);
+        let known = known.filter(|known| known.ipa == ipa);
+        let block = match known {
+            Some(jump) if (jump.epoch ^ self.epoch) & WORDS == 0 => jump.block,
+            _ => self.compared(ipa, page, known.map(|jump| jump.block)),
+        };
+        Ok((ipa, Block { guarded, ..block }))
+    }
+
+    /// The block of the words at `ipa`: `known` or one that stood there before, if they are the
+    /// same, else a new one.
+    fn compared(&mut self, ipa: u64, page: Page<'_>, known: Option<Block>) -> Block {
         if let Some(block) = known.or_else(|| self.by_ipa.get(&ipa).copied()) {
             let ops = &self.ops[block.start as usize..][..block.len as usize];
             if page.words_equal(ipa as usize, ops.iter().map(|op| op.word)) {
-                return Ok((ipa, block));
+                return block;
             }
         }
-        Ok((ipa, self.decode(ipa, page)))
+        self.decode(ipa, page)
     }
 
     fn decode(&mut self, ipa: u64, page: Page<'_>) -> Block {
@@ -171,7 +208,6 @@ impl CodeCache {
             self.ops.clear();
             self.by_ipa.clear();
             self.jumps.fill(Jump::default());
-            self.new_epoch();
         }
         let start = self.ops.len();
         let end = (ipa as usize | (PAGE_SIZE - 1)) + 1;
@@ -179,29 +215,43 @@ impl CodeCache {
             let word = page.load_u32(at, Ordering::Acquire);
             let row = Row::of(word);
             self.ops.push(Op { run: row.visit(Function(word)), word });
-            if row.ends_block() {
+            if row.ends_with(word) {
                 break;
             }
         }
-        let block = Block { start: start as u32, len: (self.ops.len() - start) as u32 };
+        let len = (self.ops.len() - start) as u16;
+        let block = Block { start: start as u32, len, guarded: false };
         self.by_ipa.insert(ipa, block);
         block
     }
 }
 
+/// Where an instruction is.
+#[derive(Clone, Copy)]
+pub(super) struct Fetched<'a> {
+    /// Its guest physical address.
+    ipa: u64,
+    page: Page<'a>,
+    /// It is in a guarded page (FEAT_BTI).
+    guarded: bool,
+}
+
 impl<'a> Interp<'a> {
-    /// The page that holds the instruction at `pc`, and its guest physical address.
-    fn fetch(&mut self, pc: u64) -> Result<(u64, Page<'a>), Stopped> {
+    /// Finds the instruction at `pc`.
+    pub(super) fn fetch(&mut self, pc: u64) -> Result<Fetched<'a>, Stopped> {
         let need = self.cpu.regime.fetch;
         if let Some(entry) = self.tlb.lookup(&self.cpu.regime, pc, need)
             && let Some(page) = entry.host.get(self.map)
         {
-            return Ok((entry.ipa | pc & 0xfff, page));
+            let ipa = entry.ipa | pc & 0xfff;
+            return Ok(Fetched { ipa, page, guarded: entry.guarded });
         }
         let found = mmu::translate(self.cpu, self.tlb, self.map, pc, Want::Fetch, need, true);
         let abort = match found {
             Ok(place) => match place.page.get(self.map) {
-                Some(page) => return Ok((place.ipa, page)),
+                Some(page) => {
+                    return Ok(Fetched { ipa: place.ipa, page, guarded: place.guarded });
+                }
                 None => Abort::unmapped(place.ipa, false),
             },
             Err(abort) => abort,
@@ -220,6 +270,10 @@ impl<'a> Interp<'a> {
                 let mut exception = self.cpu.here(class, Some(pc));
                 exception.syndrome = Esr::new(class, InstructionAbort::new(status).iss());
                 self.raise(exception)
+            }
+            Abort::Update { status, ipa } => {
+                let abort = Abort::Stage2 { status, ipa, on_walk: true };
+                self.instruction_abort(abort, pc)
             }
             Abort::Stage2 { status, ipa, on_walk } => {
                 let iss = InstructionAbort { on_walk, ..InstructionAbort::new(status) }.iss();

@@ -1,10 +1,13 @@
 //! The interpreter as a client of [`Emit`]: values are `u64`, operations are done.
 
 use super::{Interp, Stopped};
-use crate::emit::{Access, Barrier, Call, Emit, PstateField, Size};
+use crate::emit::{Access, Atomic, Barrier, Call, Emit, Indirect, Pointer, PstateField, Size};
+use crate::model::Feature;
+use crate::sysreg;
+use crate::vector::{Fp, Function, Shape};
 use anyvisor_arch::esr::ExceptionClass;
 use anyvisor_arch::pstate::{C, N, NZCV, V, Z};
-use anyvisor_arch::sysreg::Encoding;
+use anyvisor_arch::sysreg::{Encoding, SysReg};
 
 /// The tables of the two CRC-32 polynomials, a byte at a time, bits reflected.
 static CRC: [[u32; 256]; 2] = [crc_table(0xedb8_8320), crc_table(0x82f6_3b78)];
@@ -96,6 +99,7 @@ impl Interp<'_> {
 
 impl Emit for Interp<'_> {
     type V = u64;
+    type Q = u128;
     type Stop = Stopped;
 
     #[inline(always)]
@@ -318,8 +322,84 @@ impl Emit for Interp<'_> {
     }
 
     #[inline(always)]
+    fn nzcv(&mut self) -> u64 {
+        self.cpu.pstate.0 & NZCV
+    }
+
+    #[inline(always)]
+    fn set_nzcv(&mut self, value: u64) {
+        self.set_flags(value & NZCV);
+    }
+
+    #[inline(always)]
+    fn fp_enabled(&mut self) -> Result<(), Stopped> {
+        sysreg::traps::fp_access(self.cpu).map_err(|refusal| self.refused(refusal))
+    }
+
+    #[inline(always)]
+    fn requires(&mut self, feature: Feature) -> Result<(), Stopped> {
+        if self.cpu.processor.model.has(feature) { Ok(()) } else { Err(self.undefined()) }
+    }
+
+    #[inline(always)]
+    fn q_imm(&mut self, value: u128) -> u128 {
+        value
+    }
+
+    #[inline(always)]
+    fn v(&mut self, n: u32) -> u128 {
+        self.cpu.v[n as usize & 31]
+    }
+
+    #[inline(always)]
+    fn set_v(&mut self, n: u32, value: u128) {
+        self.cpu.v[n as usize & 31] = value;
+    }
+
+    #[inline(always)]
+    fn q_of(&mut self, low: u64, high: u64) -> u128 {
+        u128::from(high) << 64 | u128::from(low)
+    }
+
+    #[inline(always)]
+    fn q_half(&mut self, value: u128, upper: bool) -> u64 {
+        if upper { (value >> 64) as u64 } else { value as u64 }
+    }
+
+    #[inline(always)]
+    fn vector(&mut self, function: Function, shape: Shape, operands: &[u128]) -> u128 {
+        let mut fp = Fp {
+            control: self.cpu.get(SysReg::FPCR) as u32,
+            status: self.cpu.get(SysReg::FPSR) as u32,
+        };
+        let result = (function.call)(&mut fp, shape, operands);
+        self.cpu.set(SysReg::FPSR, fp.status.into());
+        result
+    }
+
+    #[inline(always)]
+    fn load_q(&mut self, access: Access, addr: u64) -> Result<u128, Stopped> {
+        self.load_vector(access, addr)
+    }
+
+    #[inline(always)]
+    fn store_q(&mut self, access: Access, addr: u64, value: u128) -> Result<(), Stopped> {
+        self.store_vector(access, addr, value)
+    }
+
+    fn pointer(&mut self, what: Pointer, value: u64, modifier: u64) -> u64 {
+        self.authenticate_pointer(what, value, modifier)
+    }
+
+    #[inline(always)]
     fn branch(&mut self, target: u64) {
         self.next = self.cpu.regime.branch_address(target);
+    }
+
+    #[inline(always)]
+    fn branch_indirect(&mut self, target: u64, how: Indirect) {
+        self.next = self.cpu.regime.branch_address(target);
+        self.set_branch_type(how);
     }
 
     #[inline(always)]
@@ -380,15 +460,44 @@ impl Emit for Interp<'_> {
         self.exclusive_store(access, pair, addr, values)
     }
 
+    fn atomic(
+        &mut self,
+        operation: Atomic,
+        access: Access,
+        addr: u64,
+        value: u64,
+    ) -> Result<u64, Stopped> {
+        self.atomic_update(operation, access, addr, value)
+    }
+
+    fn compare_and_swap(
+        &mut self,
+        access: Access,
+        pair: bool,
+        addr: u64,
+        expected: (u64, u64),
+        new: (u64, u64),
+    ) -> Result<(u64, u64), Stopped> {
+        self.swap_if_equal(access, pair, addr, expected, new)
+    }
+
     fn clear_exclusive(&mut self) {
         self.cpu.exclusive = None;
     }
 
+    #[inline(always)]
     fn mrs(&mut self, encoding: Encoding, rt: u32) -> Result<u64, Stopped> {
-        self.read_register(encoding, rt)
+        match sysreg::read_plain(self.cpu, encoding) {
+            Some(value) => Ok(value),
+            None => self.read_register(encoding, rt),
+        }
     }
 
+    #[inline(always)]
     fn msr(&mut self, encoding: Encoding, rt: u32, value: u64) -> Result<(), Stopped> {
+        if sysreg::write_plain(self.cpu, encoding, value) {
+            return Ok(());
+        }
         self.write_register(encoding, rt, value)
     }
 
@@ -402,11 +511,14 @@ impl Emit for Interp<'_> {
 
     fn barrier(&mut self, barrier: Barrier) {
         match barrier {
-            Barrier::Dmb(_) | Barrier::Dsb(_) => {
+            Barrier::Dmb(_) => std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst),
+            Barrier::Dsb(_) => {
                 std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+                self.complete_broadcasts();
             }
             // The row ends its block; what follows is looked up anew.
             Barrier::Isb => {}
+            Barrier::Esb => self.cpu.synchronize_errors(),
         }
     }
 

@@ -1,18 +1,20 @@
-//! SYS instructions: cache and TLB maintenance, address translation (DDI 0487 C5.3 to C5.5).
+//! SYS instructions: cache and TLB maintenance (DDI 0487 C5.3, C5.5); address translation has a
+//! file of its own.
 //!
 //! Host memory is coherent, so cleaning and invalidating data caches does nothing but check the
-//! address. Instruction caches are the code cache: it starts a new epoch (see `block.rs`).
-//! Broadcasts reach only this vCPU: the others' TLBs are theirs until vCPUs run side by side.
+//! address. Instruction caches are the code cache: it starts a new epoch (see `block.rs`). What
+//! is for the whole shareability domain goes to the other vCPUs as well (`mmu/domain.rs`), and
+//! DSB waits until they have done it. There is nothing outside the Inner Shareable domain, so
+//! the Outer Shareable forms are the same.
 
 use super::{Interp, Stopped};
 use crate::emit::Access;
+use crate::mmu::domain::Member;
 use crate::mmu::regime::asid;
-use crate::mmu::{self, Abort, Want, rights};
+use crate::mmu::{self, Abort, Invalidation, Want, rights};
 use crate::sysreg::Refusal;
 use crate::sysreg::cache::{self, CacheOp};
-use anyvisor_arch::esr::{DataAbort, Esr, ExceptionClass, FaultStatus, SystemAccess};
-use anyvisor_arch::field::Field;
-use anyvisor_arch::mair;
+use anyvisor_arch::esr::{DataAbort, Esr, ExceptionClass, SystemAccess};
 use anyvisor_arch::sysreg::{Encoding, SysReg};
 
 /// What a SYS encoding does.
@@ -20,44 +22,32 @@ use anyvisor_arch::sysreg::{Encoding, SysReg};
 enum Operation {
     /// IC and DC.
     Cache(CacheOp),
-    /// TLBI VMALLE1.
-    TlbAll,
-    /// TLBI VAE1, VAAE1, VALE1, VAALE1.
-    TlbAddress,
-    /// TLBI ASIDE1.
-    TlbAsid,
-    /// AT S1E1R, S1E1W, S1E0R, S1E0W.
-    Translate { el0: bool, write: bool },
+    /// TLBI, which may name nothing; `broadcast`: in all vCPUs.
+    Tlb { what: Option<Invalidation>, broadcast: bool },
+    /// AT S1E1R, S1E1W, S1E0R, S1E0W; `pan` as S1E1RP and S1E1WP: PSTATE.PAN counts.
+    Translate { el0: bool, write: bool, pan: bool },
 }
 
 impl Operation {
-    /// The table: op1, CRn, CRm, op2. CRm 3 is the broadcast to the Inner Shareable domain.
-    /// `None`: UNDEFINED.
-    fn of(encoding: Encoding) -> Option<Self> {
+    /// The table: op1, CRn, CRm, op2. `value` is the operand, `tcr` is TCR_EL1. `None`:
+    /// UNDEFINED.
+    fn of(encoding: Encoding, value: u64, tcr: u64) -> Option<Self> {
+        if encoding.crn() == 8 {
+            let (what, broadcast) = Invalidation::decode(encoding, value, asid(tcr, value))?;
+            return Some(Self::Tlb { what, broadcast });
+        }
         if let Some(op) = CacheOp::from_encoding(encoding) {
             return Some(Self::Cache(op));
         }
-        Some(match (encoding.op1(), encoding.crn(), encoding.crm(), encoding.op2()) {
-            (0, 7, 8, op2 @ 0..=3) => Self::Translate { el0: op2 & 2 != 0, write: op2 & 1 != 0 },
-            (0, 8, 3 | 7, 0) => Self::TlbAll,
-            (0, 8, 3 | 7, 1 | 3 | 5 | 7) => Self::TlbAddress,
-            (0, 8, 3 | 7, 2) => Self::TlbAsid,
-            _ => return None,
-        })
+        let (op2, at) = (encoding.op2(), (encoding.op1(), encoding.crn(), encoding.crm()));
+        let write = op2 & 1 != 0;
+        match (at, op2) {
+            ((0, 7, 8), 0..=3) => Some(Self::Translate { el0: op2 & 2 != 0, write, pan: false }),
+            ((0, 7, 9), 0..=1) => Some(Self::Translate { el0: false, write, pan: true }),
+            _ => None,
+        }
     }
 }
-
-/// PAR_EL1 (DDI 0487, PAR_EL1): a translation that failed has F set and the fault status in FST.
-const PAR_F: u64 = 1;
-const PAR_FST: Field = Field::new(6, 1);
-/// Bit 11 is RES1 in both forms.
-const PAR_RES1: u64 = 1 << 11;
-const PAR_PA: Field = Field::new(47, 12);
-const PAR_ATTR: Field = Field::new(63, 56);
-/// SH: Device memory and Non-cacheable read as Outer Shareable.
-const PAR_SH: Field = Field::new(8, 7);
-const SH_OUTER: u64 = 0b10;
-const SH_INNER: u64 = 0b11;
 
 /// Bytes that DC ZVA writes: DCZID_EL0.BS is the logarithm of the number of words.
 const ZERO_BLOCK: u64 = cache::LINE_BYTES;
@@ -70,36 +60,57 @@ impl Interp<'_> {
         rt: u32,
         value: u64,
     ) -> Result<(), Stopped> {
-        let Some(operation) = Operation::of(encoding) else {
+        let tcr = self.cpu.get(SysReg::TCR_EL1);
+        let Some(operation) = Operation::of(encoding, value, tcr) else {
             return self.implementation_defined(encoding, rt);
         };
         match operation {
-            Operation::Cache(op) => return self.cache(op, encoding, rt, value),
-            _ if self.cpu.pstate.el() == 0 => return Err(self.undefined()),
-            Operation::TlbAll => self.tlb.flush_all(),
-            Operation::TlbAddress => self.tlb.flush_va(value << 12),
-            Operation::TlbAsid => {
-                self.tlb.flush_asid(asid(self.cpu.get(SysReg::TCR_EL1), value));
+            Operation::Cache(op) => self.cache(op, encoding, rt, value),
+            _ if self.cpu.pstate.el() == 0 => Err(self.undefined()),
+            Operation::Tlb { what, broadcast } => {
+                if let Some(what) = what {
+                    self.invalidate(what, broadcast);
+                }
+                Ok(())
             }
-            Operation::Translate { el0, write } => {
-                return self.address_translate(value, el0, write);
+            Operation::Translate { el0, write, pan } => {
+                self.address_translate(value, el0, write, pan)
             }
         }
-        self.code_stale = true;
-        Ok(())
+    }
+
+    /// Drops translations, or decoded code; here, and where asked for in the other vCPUs.
+    fn invalidate(&mut self, what: Invalidation, broadcast: bool) {
+        self.stale = self.stale.max(self.tlb.invalidate(what));
+        if broadcast && let Some(member) = &mut self.tlb.member {
+            member.broadcast(what);
+        }
+    }
+
+    /// DSB: what was told the other vCPUs is done when it completes.
+    #[inline(always)]
+    pub(super) fn complete_broadcasts(&mut self) {
+        if self.tlb.member.as_ref().is_some_and(Member::owes) {
+            self.stale = self.stale.max(self.tlb.wait_for_others());
+        }
     }
 
     /// IC and DC.
     fn cache(&mut self, op: CacheOp, encoding: Encoding, rt: u32, va: u64) -> Result<(), Stopped> {
         op.permit(self.cpu, encoding, rt).map_err(|r| self.refused(r))?;
         match op {
-            CacheOp::InstructionAll => self.code_stale = true,
+            // CRm 1 is IALLUIS, 5 is IALLU, of this PE alone.
+            CacheOp::InstructionAll => self.invalidate(Invalidation::Code, encoding.crm() == 1),
             CacheOp::InstructionLine => {
                 self.touch(va, false)?;
-                self.code_stale = true;
+                self.invalidate(Invalidation::Code, true);
             }
             CacheOp::Clean => self.touch(va, false)?,
-            CacheOp::Invalidate => self.touch(va, true)?,
+            CacheOp::Invalidate => {
+                self.touch(va, true)?;
+                let line = va & !(cache::LINE_BYTES - 1);
+                self.watch_block(line, cache::LINE_BYTES, true)?;
+            }
             CacheOp::SetWay => {}
             CacheOp::Zero => self.zero_block(va)?,
         }
@@ -121,7 +132,7 @@ impl Interp<'_> {
     /// them (DDI 0487, PSTATE.PAN: DC instructions other than DC ZVA).
     fn touch(&mut self, va: u64, invalidate: bool) -> Result<(), Stopped> {
         let (want, need) = match (invalidate, self.cpu.pstate.el()) {
-            (true, _) => (Want::Write, rights::W1),
+            (true, _) => (Want::Discard, rights::W1),
             (false, 0) => (Want::Read, rights::R0),
             (false, _) => (Want::Locate, 0),
         };
@@ -129,8 +140,8 @@ impl Interp<'_> {
         found.map(drop).map_err(|abort| self.maintenance_abort(abort, va))
     }
 
-    /// Aborts of cache maintenance say so: CM is 1, and WnR is 1 whatever the operation does.
-    fn maintenance_abort(&mut self, abort: Abort, va: u64) -> Stopped {
+    /// Aborts of cache maintenance and address translation say so: CM is 1, and WnR is 1 whatever the operation does.
+    pub(super) fn maintenance_abort(&mut self, abort: Abort, va: u64) -> Stopped {
         let data = |status, on_walk| {
             DataAbort { cache_maintenance: true, on_walk, ..DataAbort::new(status, true) }.iss()
         };
@@ -138,6 +149,10 @@ impl Interp<'_> {
             Abort::Stage1(status) => self.abort_at_el1(data(status, false), va),
             Abort::Stage2 { status, ipa, on_walk } => {
                 let syndrome = Esr::new(ExceptionClass::DataAbortLower, data(status, on_walk));
+                self.exit(syndrome.0, va, ipa)
+            }
+            Abort::Update { status, ipa } => {
+                let syndrome = Esr::new(ExceptionClass::DataAbortLower, data(status, true));
                 self.exit(syndrome.0, va, ipa)
             }
         }
@@ -152,6 +167,7 @@ impl Interp<'_> {
         let abort = match place {
             Ok(place) => match place.page.get(self.map) {
                 Some(page) => {
+                    self.watch_block(va & !(ZERO_BLOCK - 1), ZERO_BLOCK, false)?;
                     // Within the page: the block may be the last of the address space.
                     let start = (va & 0xfff & !(ZERO_BLOCK - 1)) as usize;
                     for at in (start..start + ZERO_BLOCK as usize).step_by(8) {
@@ -164,47 +180,5 @@ impl Interp<'_> {
             Err(abort) => abort,
         };
         Err(self.data_abort(abort, Access::opaque(8), va, Want::Write))
-    }
-
-    /// AT: the result goes to PAR_EL1. A fault at stage 2 of the table walk is an exit; stage 2
-    /// of the address itself is not looked at, since a guest's PAR shows an IPA.
-    fn address_translate(&mut self, va: u64, el0: bool, write: bool) -> Result<(), Stopped> {
-        let need = match (el0, write) {
-            (true, false) => rights::R0,
-            (true, true) => rights::W0,
-            (false, false) => rights::R1,
-            (false, true) => rights::W1,
-        };
-        let leaf = match mmu::walk::walk(self.cpu, self.map, va) {
-            Ok(leaf) => leaf,
-            Err(Abort::Stage1(status)) => {
-                self.par_fault(u64::from(status.code()));
-                return Ok(());
-            }
-            Err(abort @ Abort::Stage2 { .. }) => {
-                return Err(self.maintenance_abort(abort, va));
-            }
-        };
-        if leaf.rights & need == 0 {
-            let status = FaultStatus::Permission(leaf.level);
-            self.par_fault(u64::from(status.code()));
-            return Ok(());
-        }
-        let attribute = leaf.attribute;
-        let shareability = match (mair::is_device(attribute), attribute) {
-            (true, _) | (_, mair::NORMAL_NC) => SH_OUTER,
-            _ if self.cpu.regime.enabled => leaf.shareability,
-            _ => SH_INNER,
-        };
-        let par = PAR_RES1
-            | PAR_PA.mask() & leaf.ipa
-            | PAR_ATTR.put(attribute.into())
-            | PAR_SH.put(shareability);
-        self.cpu.set(SysReg::PAR_EL1, par);
-        Ok(())
-    }
-
-    fn par_fault(&mut self, status: u64) {
-        self.cpu.set(SysReg::PAR_EL1, PAR_F | PAR_FST.put(status) | PAR_RES1);
     }
 }

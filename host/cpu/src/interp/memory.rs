@@ -3,14 +3,27 @@
 //! ```text
 //!   aligned to its size, TLB hit with the right     -> host memory, done
 //!   otherwise, in the manual's order:
-//!     unaligned where alignment is checked          -> alignment fault
+//!     unaligned where that faults                   -> alignment fault
 //!     translate (both pages, if it crosses)         -> abort at EL1, or exit
 //!     unaligned in Device memory                    -> alignment fault   (inside translate)
-//!     bytes, one by one                                single-copy atomic only byte by byte
+//!     as one inside 16 aligned bytes                   FEAT_LSE2
+//!     else in pieces                                   single-copy atomic only byte by byte
+//! ```
+//!
+//! Which unaligned accesses fault (`AArch64.UnalignedAccessFaults` with FEAT_LSE2):
+//!
+//! ```text
+//!   SCTLR_EL1.A = 1                                  all
+//!   exclusives, atomics: not inside 16 aligned bytes yes
+//!   acquire, release:    not inside 16 aligned bytes if SCTLR_EL1.nAA = 0
+//!   all others                                       none
 //! ```
 //!
 //! FAR and IPA name the first byte that faults: for the second page of a crossing access, that
 //! page's first byte.
+//!
+//! Our choice where the manual leaves one (CONSTRAINED UNPREDICTABLE): an unaligned exclusive,
+//! atomic or ordered access to Normal memory that is not Write-Back behaves as if it were.
 
 use super::{Interp, Stopped};
 use crate::emit::Access;
@@ -18,6 +31,7 @@ use crate::exception::Exception;
 use crate::mmu::{self, Abort, Want, rights};
 use crate::state::Exclusive;
 use anyvisor_arch::esr::{DataAbort, Esr, ExceptionClass, FaultStatus};
+use anyvisor_arch::pstate::UAO;
 use anyvisor_vm::Page;
 use std::sync::atomic::Ordering;
 
@@ -50,12 +64,80 @@ fn store_aligned(page: Page<'_>, va: u64, bytes: u32, value: u64, order: Orderin
     }
 }
 
+/// Up to 16 bytes at any place in one page.
+fn load_any(page: Page<'_>, va: u64, bytes: u32, order: Ordering) -> u128 {
+    let offset = va as usize;
+    match bytes {
+        16 if aligned(va, 16) => page.load_u128(offset, order),
+        0..=8 => page.load_unaligned(offset, bytes as usize, order).into(),
+        _ => {
+            let low = page.load_unaligned(offset, 8, order);
+            let high = page.load_unaligned(offset + 8, bytes as usize - 8, order);
+            u128::from(high) << 64 | u128::from(low)
+        }
+    }
+}
+
+/// Up to 16 bytes to any place in one page.
+fn store_any(page: Page<'_>, va: u64, bytes: u32, value: u128, order: Ordering) {
+    let offset = va as usize;
+    match bytes {
+        16 if aligned(va, 16) => page.store_u128(offset, value, order),
+        1 | 2 | 4 | 8 if aligned(va, bytes) => store_aligned(page, va, bytes, value as u64, order),
+        0..=8 => page.store_unaligned(offset, bytes as usize, value as u64, order),
+        _ => {
+            store_any(page, va, 8, value, order);
+            store_any(page, va + 8, bytes - 8, value >> 64, order);
+        }
+    }
+}
+
+/// Writes `new` if the `bytes` bytes at `va` hold `old`, as one; returns what was there. They are
+/// aligned, or inside 16 aligned bytes.
+pub(super) fn compare_exchange(page: Page<'_>, va: u64, bytes: u32, old: u128, new: u128) -> u128 {
+    fn found<T: Into<u128>>(result: Result<T, T>) -> u128 {
+        match result {
+            Ok(value) | Err(value) => value.into(),
+        }
+    }
+    let offset = va as usize;
+    match bytes {
+        _ if !aligned(va, bytes) => {
+            page.update_inside(offset, bytes as usize, |now| (now == old).then_some(new))
+        }
+        1 => found(page.exchange_u8(offset, old as u8, new as u8)),
+        2 => found(page.exchange_u16(offset, old as u16, new as u16)),
+        4 => found(page.exchange_u32(offset, old as u32, new as u32)),
+        8 => found(page.exchange_u64(offset, old as u64, new as u64)),
+        _ => found(page.exchange_u128(offset, old, new)),
+    }
+}
+
+/// Two values of `bytes` bytes side by side as one.
+pub(super) fn join(bytes: u32, values: (u64, u64)) -> u128 {
+    let low = u128::from(values.0) & (u128::MAX >> (128 - 8 * bytes));
+    low | u128::from(values.1) << (8 * bytes)
+}
+
+/// The two values of `bytes` bytes that stand side by side.
 #[inline(always)]
-fn aligned(va: u64, bytes: u32) -> bool {
+pub(super) fn split(bytes: u32, value: u128) -> (u64, u64) {
+    let mask = u64::MAX >> (64 - 8 * bytes);
+    (value as u64 & mask, (value >> (8 * bytes)) as u64 & mask)
+}
+
+#[inline(always)]
+pub(super) fn aligned(va: u64, bytes: u32) -> bool {
     va & u64::from(bytes - 1) == 0
 }
 
+/// The manual's `AllInAlignedQuantity` of 16 bytes.
+fn inside_16(va: u64, bytes: u32) -> bool {
+    (va & 15) + u64::from(bytes) <= 16
+}
+
 /// Whether an access goes over the end of its 4 KiB page.
+#[inline(always)]
 fn crosses(va: u64, bytes: u32) -> bool {
     (va & 0xfff) + u64::from(bytes) > 0x1000
 }
@@ -68,8 +150,10 @@ fn next_page(va: u64) -> u64 {
 impl<'a> Interp<'a> {
     /// The right that a data access needs.
     #[inline(always)]
-    fn need(&self, access: Access, want: Want) -> u16 {
-        match (want, access.unprivileged) {
+    pub(super) fn need(&self, access: Access, want: Want) -> u16 {
+        // With PSTATE.UAO set LDTR and STTR are like LDR and STR.
+        let unprivileged = access.unprivileged && !self.cpu.pstate.any(UAO);
+        match (want, unprivileged) {
             // LDTR and STTR at EL1 are EL0's accesses, which PAN does not stop.
             (Want::Write, true) => rights::W0,
             (_, true) => rights::R0,
@@ -80,34 +164,38 @@ impl<'a> Interp<'a> {
 
     /// The host page of `va`, if the TLB has it with the right.
     #[inline(always)]
-    fn page(&self, va: u64, need: u16) -> Option<Page<'a>> {
+    pub(super) fn page(&self, va: u64, need: u16) -> Option<Page<'a>> {
         self.tlb.lookup(&self.cpu.regime, va, need)?.host.get(self.map)
     }
 
     /// One load.
     #[inline(always)]
     pub(super) fn load_one(&mut self, access: Access, va: u64) -> Result<u64, Stopped> {
-        if aligned(va, access.bytes)
-            && let Some(page) = self.page(va, self.need(access, Want::Read))
-        {
-            return Ok(load_aligned(page, va, access.bytes, ordering(access)));
+        if !aligned(va, access.bytes) {
+            return self.load_other(access, va).map(|value| value as u64);
         }
-        self.load_slow(access, va)
+        match self.page(va, self.need(access, Want::Read)) {
+            Some(page) => Ok(load_aligned(page, va, access.bytes, ordering(access))),
+            None => self.load_walked(access, va),
+        }
     }
 
     /// One store.
     #[inline(always)]
     pub(super) fn store_one(&mut self, access: Access, va: u64, value: u64) -> Result<(), Stopped> {
-        if aligned(va, access.bytes)
-            && let Some(page) = self.page(va, self.need(access, Want::Write))
-        {
-            store_aligned(page, va, access.bytes, value, ordering(access));
-            return Ok(());
+        if !aligned(va, access.bytes) {
+            return self.store_other(access, va, value.into());
         }
-        self.store_slow(access, va, value)
+        match self.page(va, self.need(access, Want::Write)) {
+            Some(page) => {
+                store_aligned(page, va, access.bytes, value, ordering(access));
+                Ok(())
+            }
+            None => self.store_walked(access, va, value),
+        }
     }
 
-    /// Two loads side by side.
+    /// Two loads side by side: one access, with the alignment of each.
     #[inline(always)]
     pub(super) fn load_two(&mut self, access: Access, va: u64) -> Result<(u64, u64), Stopped> {
         let bytes = access.bytes;
@@ -115,15 +203,20 @@ impl<'a> Interp<'a> {
             && !crosses(va, 2 * bytes)
             && let Some(page) = self.page(va, self.need(access, Want::Read))
         {
-            let second = va + u64::from(bytes);
-            let load = |va| load_aligned(page, va, bytes, Ordering::Relaxed);
-            return Ok((load(va), load(second)));
+            let order = Ordering::Relaxed;
+            return Ok(match (bytes, aligned(va, 2 * bytes)) {
+                (4, true) => split(4, page.load_u64(va as usize, order).into()),
+                (4, false) => split(4, page.load_unaligned(va as usize, 8, order).into()),
+                (_, true) => split(8, page.load_u128(va as usize, order)),
+                _ => (page.load_u64(va as usize, order), page.load_u64(va as usize + 8, order)),
+            });
         }
-        let first = self.load_slow(access, va)?;
-        Ok((first, self.load_slow(access, va.wrapping_add(bytes.into()))?))
+        let both = Access { bytes: 2 * bytes, align: bytes, ..access };
+        Ok(split(bytes, self.load_other(both, va)?))
     }
 
-    /// Two stores side by side. Neither is done if one of them faults.
+    /// Two stores side by side: one access, with the alignment of each. Neither is done if one of
+    /// them faults.
     #[inline(always)]
     pub(super) fn store_two(
         &mut self,
@@ -132,52 +225,108 @@ impl<'a> Interp<'a> {
         values: (u64, u64),
     ) -> Result<(), Stopped> {
         let bytes = access.bytes;
-        let second = va.wrapping_add(bytes.into());
         if aligned(va, bytes)
             && !crosses(va, 2 * bytes)
             && let Some(page) = self.page(va, self.need(access, Want::Write))
         {
-            store_aligned(page, va, bytes, values.0, Ordering::Relaxed);
-            store_aligned(page, second, bytes, values.1, Ordering::Relaxed);
+            let (order, at) = (Ordering::Relaxed, va as usize);
+            match (bytes, aligned(va, 2 * bytes)) {
+                (4, true) => page.store_u64(at, join(4, values) as u64, order),
+                (4, false) => page.store_unaligned(at, 8, join(4, values) as u64, order),
+                (_, true) => page.store_u128(at, join(8, values), order),
+                _ => {
+                    page.store_u64(at, values.0, order);
+                    page.store_u64(at + 8, values.1, order);
+                }
+            }
             return Ok(());
         }
-        self.places(access, va, Want::Write)?;
-        self.places(access, second, Want::Write)?;
-        self.store_slow(access, va, values.0)?;
-        self.store_slow(access, second, values.1)
+        let both = Access { bytes: 2 * bytes, align: bytes, ..access };
+        self.store_other(both, va, join(bytes, values))
     }
 
-    #[cold]
+    /// A load of up to 16 bytes for which there is no short way.
     #[inline(never)]
-    fn load_slow(&mut self, access: Access, va: u64) -> Result<u64, Stopped> {
+    pub(super) fn load_other(&mut self, access: Access, va: u64) -> Result<u128, Stopped> {
+        let (bytes, order) = (access.bytes, ordering(access));
+        if let Some(page) = self.page_of_unaligned(access, va, Want::Read) {
+            return Ok(load_any(page, va, bytes, order));
+        }
         let pages = self.places(access, va, Want::Read)?;
-        let bytes = access.bytes;
-        if aligned(va, bytes) {
-            return Ok(load_aligned(pages.0, va, bytes, ordering(access)));
+        if !crosses(va, bytes) {
+            return Ok(load_any(pages.0, va, bytes, order));
         }
-        let byte = |i: u32| {
-            let at = va.wrapping_add(i.into());
-            let page = if crosses(va, i + 1) { pages.1 } else { pages.0 };
-            u64::from(page.load_u8(at as usize, Ordering::Relaxed))
-        };
-        Ok((0..bytes).rev().fold(0, |value, i| value << 8 | byte(i)))
+        let first = 0x1000 - (va & 0xfff) as u32;
+        let low = load_any(pages.0, va, first, order);
+        Ok(low | load_any(pages.1, 0, bytes - first, order) << (8 * first))
     }
 
-    #[cold]
+    /// A store of up to 16 bytes for which there is no short way.
     #[inline(never)]
-    fn store_slow(&mut self, access: Access, va: u64, value: u64) -> Result<(), Stopped> {
-        let pages = self.places(access, va, Want::Write)?;
-        let bytes = access.bytes;
-        if aligned(va, bytes) {
-            store_aligned(pages.0, va, bytes, value, ordering(access));
+    pub(super) fn store_other(
+        &mut self,
+        access: Access,
+        va: u64,
+        value: u128,
+    ) -> Result<(), Stopped> {
+        let (bytes, order) = (access.bytes, ordering(access));
+        if let Some(page) = self.page_of_unaligned(access, va, Want::Write) {
+            store_any(page, va, bytes, value, order);
             return Ok(());
         }
-        for i in 0..bytes {
-            let at = va.wrapping_add(i.into());
-            let page = if crosses(va, i + 1) { pages.1 } else { pages.0 };
-            page.store_u8(at as usize, (value >> (8 * i)) as u8, Ordering::Relaxed);
+        let pages = self.places(access, va, Want::Write)?;
+        if crosses(va, bytes) {
+            let first = 0x1000 - (va & 0xfff) as u32;
+            store_any(pages.0, va, first, value, order);
+            store_any(pages.1, 0, bytes - first, value >> (8 * first), order);
+        } else {
+            store_any(pages.0, va, bytes, value, order);
         }
         Ok(())
+    }
+
+    /// An aligned load from a page that the TLB has not. (A call at the very end, so that a load
+    /// from one that it has saves no registers.)
+    #[inline(never)]
+    fn load_walked(&mut self, access: Access, va: u64) -> Result<u64, Stopped> {
+        let page = self.page_walked(access, va, Want::Read)?;
+        Ok(load_aligned(page, va, access.bytes, ordering(access)))
+    }
+
+    /// An aligned store to a page that the TLB has not.
+    #[inline(never)]
+    fn store_walked(&mut self, access: Access, va: u64, value: u64) -> Result<(), Stopped> {
+        let page = self.page_walked(access, va, Want::Write)?;
+        store_aligned(page, va, access.bytes, value, ordering(access));
+        Ok(())
+    }
+
+    /// The page of an aligned access.
+    fn page_walked(&mut self, access: Access, va: u64, want: Want) -> Result<Page<'a>, Stopped> {
+        let (_, page) = self.place(access, va, want, true)?;
+        self.watch(access, va, access.bytes, want)?;
+        Ok(page)
+    }
+
+    /// The page of an access in one page that the TLB has, if being unaligned is no matter there.
+    fn page_of_unaligned(&self, access: Access, va: u64, want: Want) -> Option<Page<'a>> {
+        if crosses(va, access.bytes) {
+            return None;
+        }
+        let entry = self.tlb.lookup(&self.cpu.regime, va, self.need(access, want))?;
+        let unaligned = !aligned(va, access.align);
+        if unaligned && (entry.device || self.unaligned_faults(access, va, access.bytes, false)) {
+            return None;
+        }
+        entry.host.get(self.map)
+    }
+
+    /// `AArch64.UnalignedAccessFaults`: whether an access of `bytes` bytes in all that is not
+    /// aligned faults wherever it goes. `atomic`: exclusives and atomic operations.
+    fn unaligned_faults(&self, access: Access, va: u64, bytes: u32, atomic: bool) -> bool {
+        let regime = &self.cpu.regime;
+        let strict = atomic || access.ordered && !regime.unaligned_ordered;
+        regime.check_alignment || strict && !inside_16(va, bytes)
     }
 
     /// The pages of the first and the last byte of an access, all checks done.
@@ -187,22 +336,24 @@ impl<'a> Interp<'a> {
         va: u64,
         want: Want,
     ) -> Result<(Page<'a>, Page<'a>), Stopped> {
-        let aligned = aligned(va, access.bytes);
-        // LDAR and STLR want alignment always: without FEAT_LSE2 there is no exception to it.
-        if !aligned && (self.cpu.regime.check_alignment || access.ordered) {
+        let aligned = aligned(va, access.align);
+        if !aligned && self.unaligned_faults(access, va, access.bytes, false) {
             return Err(self.data_abort(Abort::Stage1(FaultStatus::Alignment), access, va, want));
         }
         let (_, first) = self.place(access, va, want, aligned)?;
         if !crosses(va, access.bytes) {
+            self.watch(access, va, access.bytes, want)?;
             return Ok((first, first));
         }
         // Only a part of the access lies there: a syndrome that names its size would mislead.
         let rest = Access { iss: 0, ..access };
         let (_, second) = self.place(rest, next_page(va), want, aligned)?;
+        self.watch(access, va, access.bytes, want)?;
         Ok((first, second))
     }
 
     /// Translates one address: its guest physical address and the page behind it.
+    #[inline(always)]
     fn place(
         &mut self,
         access: Access,
@@ -230,16 +381,10 @@ impl<'a> Interp<'a> {
         va: u64,
     ) -> Result<(u64, u64), Stopped> {
         let bytes = access.bytes << u32::from(pair);
-        let (ipa, page) = self.exclusive_place(access, bytes, va, Want::Read)?;
-        let offset = va as usize;
-        let value = match bytes {
-            16 => page.load_u128(offset, Ordering::SeqCst),
-            _ => load_aligned(page, va, bytes, ordering(access)).into(),
-        };
+        let (ipa, page) = self.whole_place(access, bytes, va, Want::Read)?;
+        let value = load_any(page, va, bytes, Ordering::SeqCst);
         self.cpu.exclusive = Some(Exclusive { ipa, bytes: bytes as u8, value });
-        let low = 8 * access.bytes;
-        let mask = u64::MAX >> (64 - low);
-        Ok((value as u64 & mask, (value >> low) as u64 & mask))
+        Ok(split(access.bytes, value))
     }
 
     /// STXR, STLXR, STXP, STLXP: 0 if stored, 1 if not. The address is checked first, as
@@ -252,46 +397,39 @@ impl<'a> Interp<'a> {
         values: (u64, u64),
     ) -> Result<u64, Stopped> {
         let bytes = access.bytes << u32::from(pair);
-        let (ipa, page) = self.exclusive_place(access, bytes, va, Want::Write)?;
+        let (ipa, page) = self.whole_place(access, bytes, va, Want::Write)?;
         let Some(mark) = self.cpu.exclusive.take() else { return Ok(1) };
         if mark.ipa != ipa || u32::from(mark.bytes) != bytes {
             return Ok(1);
         }
-        let new = if pair {
-            let low = 8 * access.bytes;
-            u128::from(values.0) & (u128::MAX >> (128 - low)) | u128::from(values.1) << low
-        } else {
-            values.0.into()
-        };
-        let (offset, old) = (va as usize, mark.value);
-        let stored = match bytes {
-            1 => page.swap_u8(offset, old as u8, new as u8),
-            2 => page.swap_u16(offset, old as u16, new as u16),
-            4 => page.swap_u32(offset, old as u32, new as u32),
-            8 => page.swap_u64(offset, old as u64, new as u64),
-            _ => page.swap_u128(offset, old, new),
-        };
-        Ok(u64::from(!stored))
+        let new = if pair { join(access.bytes, values) } else { values.0.into() };
+        let found = compare_exchange(page, va, bytes, mark.value, new);
+        Ok(u64::from(found != mark.value))
     }
 
-    /// Exclusives want alignment to their whole size, always.
-    fn exclusive_place(
+    /// The place of an exclusive or an atomic operation: aligned to its whole size (`bytes`), or
+    /// inside 16 aligned bytes; so it never crosses a page.
+    pub(super) fn whole_place(
         &mut self,
         access: Access,
         bytes: u32,
         va: u64,
         want: Want,
     ) -> Result<(u64, Page<'a>), Stopped> {
-        if !aligned(va, bytes) {
+        let aligned = aligned(va, bytes);
+        if !aligned && self.unaligned_faults(access, va, bytes, true) {
             return Err(self.data_abort(Abort::Stage1(FaultStatus::Alignment), access, va, want));
         }
         let need = self.need(access, want);
         if let Some(entry) = self.tlb.lookup(&self.cpu.regime, va, need)
+            && (aligned || !entry.device)
             && let Some(page) = entry.host.get(self.map)
         {
             return Ok((entry.ipa | va & 0xfff, page));
         }
-        self.place(access, va, want, true)
+        let place = self.place(access, va, want, aligned)?;
+        self.watch(access, va, bytes, want)?;
+        Ok(place)
     }
 
     /// Turns an abort into what is taken at EL1, or leaves with it.
@@ -316,6 +454,10 @@ impl<'a> Interp<'a> {
                 let valid = if on_walk { 0 } else { u64::from(access.iss) };
                 let syndrome = Esr::new(ExceptionClass::DataAbortLower, iss | valid);
                 self.exit(syndrome.0, va, ipa)
+            }
+            Abort::Update { status, ipa } => {
+                let iss = DataAbort { on_walk: true, ..DataAbort::new(status, true) }.iss();
+                self.exit(Esr::new(ExceptionClass::DataAbortLower, iss).0, va, ipa)
             }
         }
     }

@@ -6,25 +6,42 @@
 //!    +-> attend()             between blocks, when asked: cancel, map change, timer, interrupts
 //!    +-> block.rs             PC -> block: the jump cache, else translate, find or decode
 //!    +-> ops                  each a row's `execute` for this `Emit`            (emit.rs)
-//!          |                    memory.rs: loads and stores; system.rs: everything else
+//!          |                    memory.rs, vector.rs, atomic.rs: loads and stores; system.rs: everything else
+//!          |                    debugging.rs: breakpoints, watchpoints, software step
 //!          +-> Err(Stopped)   an exception: taken, on we go; or an exit: out
 //! ```
 //!
 //! Time is read where the guest can see it, and at most once in a few thousand instructions for
 //! the timer's sake.
 
+#[cfg(test)]
+mod agreement;
+mod atomic;
 mod block;
+mod debugging;
+#[cfg(test)]
+mod domain_tests;
 mod emit;
+mod landing;
 mod maintenance;
+#[cfg(test)]
+mod mapped;
 mod memory;
+mod pauth;
+#[cfg(test)]
+mod programs;
 mod system;
 #[cfg(test)]
 mod tests;
+mod translate;
+mod vector;
 
 pub use block::CodeCache;
 
+use crate::debug;
 use crate::exception::Exception;
-use crate::mmu::Tlb;
+use crate::mmu::domain::Member;
+use crate::mmu::{Stale, Tlb};
 use crate::state::Cpu;
 use crate::sysreg::Now;
 use anyvisor_arch::esr::ExceptionClass;
@@ -64,10 +81,16 @@ pub struct Interp<'a> {
     now: Now<'a>,
     /// Where control goes after this block.
     next: u64,
+    /// This block stands in a guarded page (FEAT_BTI).
+    guarded: bool,
     /// Instructions left before [`Interp::attend`].
     left: i64,
-    /// Translations of code, or code itself, may have changed.
-    code_stale: bool,
+    /// What `left` was when [`Cpu::instructions`] was last brought up to date.
+    accounted: i64,
+    /// What is no longer to be believed of decoded code.
+    stale: Stale,
+    /// The last instruction was stepped; whether it was a load-exclusive. (`None`: it was not.)
+    stepped: Option<bool>,
     /// The last reason for a [`Stopped`].
     stop: Stop,
 }
@@ -78,6 +101,8 @@ enum Leave {
     Exit(Exit),
     /// Somebody wants to change the map: let go of it and come back.
     Map,
+    /// Debug exceptions were switched on or off: another loop goes on.
+    Debug,
 }
 
 /// Runs `cpu` until something needs the caller.
@@ -93,60 +118,131 @@ pub fn run(
     let trace = log::log_enabled!(target: TRACE, log::Level::Trace);
     loop {
         let map = memory.enter();
-        code.new_epoch();
-        let mut interp = Interp {
-            cpu: &mut *cpu,
-            tlb: &mut *tlb,
-            map: &map,
+        let mut interp = Interp::new(&mut *cpu, &mut *tlb, &map, now);
+        interp.come_in();
+        loop {
+            let leave = match (trace, debug::active(interp.cpu)) {
+                (false, false) => interp.run::<false, false>(code, bell),
+                (false, true) => interp.run::<false, true>(code, bell),
+                (true, false) => interp.run::<true, false>(code, bell),
+                (true, true) => interp.run::<true, true>(code, bell),
+            };
+            interp.account();
+            match leave {
+                Leave::Exit(exit) => return exit,
+                Leave::Map => break,
+                Leave::Debug => {}
+            }
+        }
+    }
+}
+
+/// However the run ends, nobody waits for this vCPU any more.
+impl Drop for Interp<'_> {
+    fn drop(&mut self) {
+        if let Some(member) = &self.tlb.member {
+            member.leave();
+        }
+    }
+}
+
+impl<'a> Interp<'a> {
+    fn new(cpu: &'a mut Cpu, tlb: &'a mut Tlb, map: &'a Stage2, now: Now<'a>) -> Self {
+        let stop = Stop::Exit(Exit::Canceled);
+        Self {
+            cpu,
+            tlb,
+            map,
             now,
             next: 0,
+            guarded: false,
             left: 0,
-            code_stale: false,
-            stop: Stop::Exit(Exit::Canceled),
-        };
-        let leave =
-            if trace { interp.run::<true>(code, bell) } else { interp.run::<false>(code, bell) };
-        match leave {
-            Leave::Exit(exit) => return exit,
-            Leave::Map => drop(map),
+            accounted: 0,
+            stale: Stale::Words,
+            stepped: None,
+            stop,
         }
     }
 }
 
 impl Interp<'_> {
-    fn run<const TRACE_ON: bool>(&mut self, code: &mut CodeCache, bell: &Attention) -> Leave {
+    fn run<const TRACE_ON: bool, const DEBUG_ON: bool>(
+        &mut self,
+        code: &mut CodeCache,
+        bell: &Attention,
+    ) -> Leave {
         loop {
             if (self.left <= 0 || bell.pending() != 0)
                 && let Some(leave) = self.attend(bell)
             {
                 return leave;
             }
-            let pc = self.cpu.pc;
-            let done = match code.block(self, pc) {
-                Ok(ops) => {
-                    self.left -= ops.len() as i64;
-                    self.run_block::<TRACE_ON>(pc, ops)
+            if self.stale != Stale::Nothing {
+                code.new_epoch(std::mem::take(&mut self.stale));
+                self.tlb.forget_fetches();
+                if DEBUG_ON != debug::active(self.cpu) {
+                    return Leave::Debug;
                 }
-                Err(stopped) => Err(stopped),
+            }
+            let pc = self.cpu.pc;
+            let done = if DEBUG_ON {
+                self.run_debugged::<TRACE_ON>(code, pc)
+            } else {
+                let regime = self.cpu.regime.code;
+                code.block(self, pc).and_then(|ops| {
+                    loop {
+                        self.left -= ops.len() as i64;
+                        let done = self.run_block::<TRACE_ON>(pc, ops);
+                        if done.is_err() {
+                            self.left += self.unfinished() as i64;
+                            return done;
+                        }
+                        // A block that goes back to its start need not be looked up.
+                        let again = self.next == pc && self.may_run_on(bell, regime);
+                        if !again {
+                            return done;
+                        }
+                    }
+                })
             };
             match done {
                 Ok(()) => self.cpu.pc = self.next,
-                Err(Stopped) => match self.stop {
-                    Stop::Exception(exception) => {
-                        // A guest that loops in faults still hears of the time.
-                        self.left -= 1;
-                        let at = self.cpu.pc;
-                        log::debug!(target: TRACE, "  -> {} at {at:#x}", exception.syndrome);
-                        self.cpu.take_exception(exception);
+                Err(Stopped) => {
+                    if let Some(exit) = self.stopped() {
+                        return Leave::Exit(exit);
                     }
-                    Stop::Exit(exit) => return Leave::Exit(exit),
-                },
-            }
-            if self.code_stale {
-                self.code_stale = false;
-                code.new_epoch();
+                }
             }
         }
+    }
+
+    /// Whether nothing has happened that matters between two blocks: nobody asks for attention,
+    /// code is believed, and it is entered as before.
+    #[inline(always)]
+    fn may_run_on(&self, bell: &Attention, regime: u32) -> bool {
+        self.left > 0
+            && bell.pending() == 0
+            && self.stale == Stale::Nothing
+            && self.cpu.regime.code == regime
+            && !self.cpu.pstate.any(pstate::IL | pstate::BTYPE)
+    }
+
+    /// Takes the exception that stopped an instruction, or says that it is an exit.
+    #[inline(never)]
+    fn stopped(&mut self) -> Option<Exit> {
+        if let Stop::Exit(exit) = self.stop {
+            return Some(exit);
+        }
+        // A guest that loops in faults still hears of the time.
+        self.left -= 1;
+        self.accounted -= 1;
+        self.count_so_far(0);
+        if let Stop::Exception(exception) = &self.stop {
+            let at = self.cpu.pc;
+            log::debug!(target: TRACE, "  -> {} at {at:#x}", exception.syndrome);
+            self.cpu.take_exception(exception);
+        }
+        None
     }
 
     #[inline(always)]
@@ -164,15 +260,26 @@ impl Interp<'_> {
         Ok(())
     }
 
+    /// Before the first guest instruction: from here on other vCPUs wait for this one, and it has
+    /// done what they asked for before.
+    fn come_in(&mut self) {
+        if self.tlb.member.as_ref().is_some_and(Member::enter) {
+            self.stale = self.stale.max(self.tlb.take_broadcasts());
+        }
+    }
+
     /// Looks up from the guest: what has happened outside, and what time is it?
     fn attend(&mut self, bell: &Attention) -> Option<Leave> {
         if bell.take(Attention::CANCEL) != 0 {
             return Some(Leave::Exit(Exit::Canceled));
         }
+        if bell.pending() & Attention::BROADCAST != 0 {
+            self.stale = self.stale.max(self.tlb.take_broadcasts());
+        }
         if bell.pending() & Attention::MAP != 0 {
             return Some(Leave::Map);
         }
-        self.left = MOST_BETWEEN as i64;
+        self.set_left(MOST_BETWEEN);
         if let Some(deadline) = self.cpu.vtimer.deadline().filter(|_| !self.cpu.vtimer_mask) {
             let count = (self.now)().wrapping_sub(self.cpu.vtimer_offset);
             if self.cpu.vtimer.output(count) {
@@ -180,10 +287,14 @@ impl Interp<'_> {
                 return Some(Leave::Exit(Exit::VtimerActivated));
             }
             let soon = deadline.wrapping_sub(count).saturating_mul(INSTRUCTIONS_A_TICK);
-            self.left = soon.clamp(FEWEST_BETWEEN, MOST_BETWEEN) as i64;
+            self.set_left(soon.clamp(FEWEST_BETWEEN, MOST_BETWEEN));
         }
-        // Which of the two is taken first is IMPLEMENTATION DEFINED (DDI 0487 D1.3.6); FIQ here.
-        if self.cpu.fiq && !self.cpu.pstate.any(pstate::F) {
+        // Which of them is taken first is IMPLEMENTATION DEFINED (DDI 0487 D1.3.6): SError, FIQ,
+        // IRQ here.
+        self.count_so_far(0);
+        if let Some(iss) = self.cpu.serror.filter(|_| !self.cpu.pstate.any(pstate::A)) {
+            self.cpu.take_serror(iss);
+        } else if self.cpu.fiq && !self.cpu.pstate.any(pstate::F) {
             self.cpu.take_interrupt(Vector::Fiq);
         } else if self.cpu.irq && !self.cpu.pstate.any(pstate::I) {
             self.cpu.take_interrupt(Vector::Irq);
@@ -193,7 +304,37 @@ impl Interp<'_> {
 
     /// Asks for [`Interp::attend`] after this block: a line or a mask changed, or a timer.
     fn attend_soon(&mut self) {
-        self.left = 0;
+        self.set_left(0);
+    }
+
+    /// Brings the count of instructions up to date, with the whole block that runs.
+    fn account(&mut self) {
+        let done = self.accounted.wrapping_sub(self.left);
+        self.cpu.instructions = self.cpu.instructions.wrapping_add_signed(done);
+        self.accounted = self.left;
+    }
+
+    fn set_left(&mut self, left: u64) {
+        self.account();
+        self.left = left as i64;
+        self.accounted = self.left;
+    }
+
+    /// Inside a block: this instruction and those after it.
+    fn unfinished(&self) -> u64 {
+        self.next.wrapping_sub(self.cpu.pc) / 4
+    }
+
+    /// Tells the performance monitors of the instructions that were executed, less the last
+    /// `ahead`, which are accounted for but did not run yet. To be asked before PSTATE.EL changes,
+    /// and before a register of theirs is used.
+    fn count_so_far(&mut self, ahead: u64) {
+        if self.cpu.processor.pmu {
+            self.account();
+            let el = self.cpu.pstate.el();
+            let retired = self.cpu.instructions.wrapping_sub(ahead);
+            self.cpu.pmu.advance(retired, el);
+        }
     }
 
     /// Stops with an exception at EL1.

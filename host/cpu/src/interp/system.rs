@@ -1,44 +1,57 @@
 //! Instructions that talk to the system: exceptions, waits, system registers.
 
 use super::{Interp, Stopped};
-use crate::emit::{Call, PstateField};
+use crate::debug;
+use crate::emit::{Call, Pointer, PstateField};
 use crate::exception::Exception;
+use crate::mmu::Stale;
 use crate::sysreg::{self, Refusal};
 use anyvisor_arch::esr::{Esr, ExceptionClass, Wait};
-use anyvisor_arch::sysreg::Encoding;
+use anyvisor_arch::sysreg::{Encoding, SysReg};
 
 impl Interp<'_> {
     /// A call: an exception, a wait or an exception return.
     pub(super) fn do_call(&mut self, call: Call) -> Result<(), Stopped> {
         let el0 = self.cpu.pstate.el() == 0;
         match call {
-            Call::Svc(imm) => Err(self.immediate(ExceptionClass::Svc, imm, 4)),
+            Call::Svc(imm) => {
+                debug::advance(self.cpu);
+                // It is executed, though it ends in an exception.
+                self.left -= 1;
+                Err(self.immediate(ExceptionClass::Svc, imm, 4))
+            }
             // BRK goes to EL1, or to the hypervisor that asked for debug exceptions
             // (MDCR_EL2.TDE); either way PC stays at the instruction.
             Call::Brk(imm) if self.cpu.trap_debug_exceptions => {
                 Err(self.exit(Esr::immediate(ExceptionClass::Brk, imm as u16).0, 0, 0))
             }
             Call::Brk(imm) => Err(self.immediate(ExceptionClass::Brk, imm, 0)),
-            Call::Hvc(_) | Call::Smc(_) | Call::Eret if el0 => Err(self.undefined()),
+            Call::Hvc(_) | Call::Smc(_) | Call::Eret | Call::EretAuthenticated(_) if el0 => {
+                Err(self.undefined())
+            }
             Call::Hvc(imm) => {
+                debug::advance(self.cpu);
                 self.cpu.pc = self.cpu.pc.wrapping_add(4);
                 Err(self.exit(Esr::immediate(ExceptionClass::Hvc, imm as u16).0, 0, 0))
             }
             Call::Smc(imm) => {
                 Err(self.exit(Esr::immediate(ExceptionClass::Smc, imm as u16).0, 0, 0))
             }
-            Call::Eret => {
-                self.cpu.exception_return();
+            Call::Eret | Call::EretAuthenticated(_) => {
+                // The return itself counts where it comes from.
+                self.count_so_far(self.unfinished().saturating_sub(1));
+                let mut target = self.cpu.get(SysReg::ELR_EL1);
+                if let Call::EretAuthenticated(key) = call {
+                    let sp = self.cpu.sp[self.cpu.pstate.sp_index()];
+                    target = self.authenticate_pointer(Pointer::Authenticate(key), target, sp);
+                }
+                self.cpu.exception_return(target);
                 self.next = self.cpu.pc;
                 self.masks_changed();
                 Ok(())
             }
             Call::Wfi => self.wait(Wait::Interrupt),
             Call::Wfe => self.wait(Wait::Event),
-            Call::SimdFp => match sysreg::traps::fp_access(self.cpu) {
-                Ok(()) => Err(self.undefined()),
-                Err(refusal) => Err(self.refused(refusal)),
-            },
             Call::Undefined => Err(self.undefined()),
         }
     }
@@ -72,7 +85,7 @@ impl Interp<'_> {
     /// WFI and WFE: nothing if there is something to wake for; else a trap to EL1, or an exit
     /// with PC at the instruction, where the hypervisor decides how long to sleep.
     fn wait(&mut self, which: Wait) -> Result<(), Stopped> {
-        let interrupt = self.cpu.irq || self.cpu.fiq;
+        let interrupt = self.cpu.interrupt_pending();
         let wake = match which {
             Wait::Interrupt => interrupt || self.vtimer_fires(),
             Wait::Event => std::mem::take(&mut self.cpu.event) || interrupt,
@@ -95,24 +108,32 @@ impl Interp<'_> {
     }
 
     /// MRS.
+    #[inline(never)]
     pub(super) fn read_register(&mut self, encoding: Encoding, rt: u32) -> Result<u64, Stopped> {
+        self.count_so_far(self.unfinished());
         sysreg::read(self.cpu, encoding, rt, self.now).map_err(|r| self.refused(r))
     }
 
     /// MSR (register).
+    #[inline(never)]
     pub(super) fn write_register(
         &mut self,
         encoding: Encoding,
         rt: u32,
         value: u64,
     ) -> Result<(), Stopped> {
+        self.count_so_far(self.unfinished().saturating_sub(1));
         sysreg::write(self.cpu, encoding, rt, value, self.now).map_err(|r| self.refused(r))?;
         if std::mem::take(&mut self.cpu.tlb_stale) {
             self.tlb.flush_all();
-            self.code_stale = true;
+            self.stale = self.stale.max(Stale::Translations);
         }
         if self.cpu.vtimer.deadline().is_some() {
             self.attend_soon();
+        }
+        // The debug registers decide how code is run from here on.
+        if encoding.op0() == 2 {
+            self.stale = self.stale.max(Stale::Translations);
         }
         self.masks_changed();
         Ok(())
@@ -131,7 +152,7 @@ impl Interp<'_> {
 
     /// A waiting interrupt may be let in now.
     fn masks_changed(&mut self) {
-        if self.cpu.irq || self.cpu.fiq {
+        if self.cpu.interrupt_pending() {
             self.attend_soon();
         }
     }

@@ -4,18 +4,25 @@
 //!   VA --tlb.rs--> host page                          the fast path
 //!    |
 //!    +--regime.rs: which table, how wide, on at all
+//!    +--tables.rs: the last-level table, if it is known
 //!    +--walk.rs:   VA -> IPA, attributes, rights      or a stage-1 fault, or a stage-2 one
 //!    +--here:      IPA -> host page and its rights    or a stage-2 fault: an exit
+//!
+//!   TLBI --invalidate.rs--> tlb.rs, and through domain.rs those of the other vCPUs
 //! ```
 //!
-//! Left out: stage-1 hardware update of AF and dirty state (TCR_EL1.{HA, HD} read as 0),
-//! hierarchical permission disables (HPD), 52-bit addresses, big-endian table walks. The ID
+//! Left out: 52-bit addresses, big-endian table walks, E0PD, the HWU bits of HPDS2. The ID
 //! registers say so.
 
+pub mod domain;
+pub mod invalidate;
 pub mod regime;
+pub mod tables;
 pub mod tlb;
 pub mod walk;
 
+pub use domain::Domain;
+pub use invalidate::{Invalidation, Stale};
 pub use regime::Regime;
 pub use tlb::Tlb;
 
@@ -61,6 +68,8 @@ pub enum Want {
     Fetch,
     /// Only to know where it is: cache maintenance at EL1 needs a translation, but no right.
     Locate,
+    /// The right to write, without writing: DC IVAC.
+    Discard,
 }
 
 /// Why an access cannot be done.
@@ -77,6 +86,14 @@ pub enum Abort {
         /// It was a descriptor of the stage-1 table (S1PTW).
         on_walk: bool,
     },
+    /// The hypervisor's as well: the access flag or the dirty state of the stage-1 descriptor at
+    /// this guest physical address cannot be written (S1PTW, and a write).
+    Update {
+        /// A permission fault.
+        status: FaultStatus,
+        /// The descriptor's guest physical address.
+        ipa: u64,
+    },
 }
 
 /// The level that stage-2 faults name. Our stage-2 map has no levels; hardware's most common
@@ -91,6 +108,10 @@ impl Abort {
     fn denied(ipa: u64, on_walk: bool) -> Self {
         Self::Stage2 { status: FaultStatus::Permission(STAGE2_LEVEL), ipa, on_walk }
     }
+
+    fn descriptor_update(ipa: u64) -> Self {
+        Self::Update { status: FaultStatus::Permission(STAGE2_LEVEL), ipa }
+    }
 }
 
 /// Where an access goes.
@@ -102,19 +123,32 @@ pub struct Place {
     pub page: HostPage,
     /// Stage 1 calls it Device memory: unaligned accesses fault.
     pub device: bool,
+    /// Stage 1 calls it guarded (FEAT_BTI).
+    pub guarded: bool,
 }
 
-/// The rights that stage 2 leaves of those of stage 1.
-fn stage2_rights(perms: Perms) -> u16 {
-    let bits = |on, bits| if perms.contains(on) { bits } else { 0 };
-    bits(Perms::READ, rights::READ)
-        | bits(Perms::WRITE, rights::WRITE)
-        | bits(Perms::EXEC, rights::EXEC)
-}
+/// The rights that stage 2 leaves of those of stage 1, by its permissions.
+static STAGE2_RIGHTS: [u16; 8] = {
+    let mut table = [0; 8];
+    let mut perms = 0;
+    while perms < 8 {
+        if perms & Perms::READ.bits() as usize != 0 {
+            table[perms] |= rights::READ;
+        }
+        if perms & Perms::WRITE.bits() as usize != 0 {
+            table[perms] |= rights::WRITE;
+        }
+        if perms & Perms::EXEC.bits() as usize != 0 {
+            table[perms] |= rights::EXEC;
+        }
+        perms += 1;
+    }
+    table
+};
 
-/// Translates `va` for `want` with the right `need` (a bit of [`rights`]), checks everything and
-/// fills the TLB. `aligned` says whether the access is aligned to its size, which Device memory
-/// insists on.
+/// Translates `va` for `want` with the right `need` (a bit of [`rights`]), checks everything,
+/// lets the access leave its mark in the descriptor and fills the TLB. `aligned` says whether the
+/// access is aligned to its size, which Device memory insists on.
 ///
 /// # Errors
 /// The abort, in the manual's order: translation, access flag, alignment, permission; then
@@ -128,24 +162,36 @@ pub fn translate(
     need: u16,
     aligned: bool,
 ) -> Result<Place, Abort> {
-    let leaf = walk::walk(cpu, map, va)?;
+    let fetch = want == Want::Fetch;
+    let leaf = walk::walk(cpu, &mut tlb.tables, map, va, fetch)?;
     // With the MMU off an instruction fetch is Normal memory whatever data accesses are.
-    let device = leaf.device && want != Want::Fetch;
-    if device && !aligned {
+    if leaf.device && !fetch && !aligned {
         return Err(Abort::Stage1(FaultStatus::Alignment));
     }
     if want != Want::Locate && leaf.rights & need == 0 {
         return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)));
     }
-    let Some((page, perms)) = map.lookup(leaf.ipa) else {
+    let dirties = leaf.clean && want == Want::Write;
+    if (leaf.unaccessed || dirties)
+        && !walk::update(&mut tlb.tables, map, leaf.at, leaf.descriptor, dirties)?
+    {
+        return translate(cpu, tlb, map, va, want, need, aligned);
+    }
+    // The first write to what stays clean walks again.
+    let kept = if leaf.clean && !dirties { !rights::WRITE } else { !0 };
+    let mut rights = leaf.rights & kept;
+    if walk::for_data_alone(&cpu.regime, va) {
+        rights &= !rights::EXEC;
+    }
+    let Some((page, perms)) = map.lookup_near(&mut tlb.recent, leaf.ipa) else {
         return Err(Abort::unmapped(leaf.ipa, false));
     };
-    let allowed = stage2_rights(perms);
+    let allowed = STAGE2_RIGHTS[perms.bits() as usize & 7];
     if want != Want::Locate && allowed & need == 0 {
         return Err(Abort::denied(leaf.ipa, false));
     }
-    tlb.fill(Entry::new(&cpu.regime, va, &leaf, page, allowed));
-    Ok(Place { ipa: leaf.ipa, page, device })
+    tlb.fill(Entry::new(&cpu.regime, va, &leaf, page, rights & allowed));
+    Ok(Place { ipa: leaf.ipa, page, device: leaf.device && !fetch, guarded: leaf.guarded() })
 }
 
 #[cfg(test)]

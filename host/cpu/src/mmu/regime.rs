@@ -1,7 +1,11 @@
 //! What address translation derives from the control registers, kept until one of them changes.
 
 use super::rights::{R0, R1, R1_PAN, W0, W1, W1_PAN, X0, X1};
+use crate::debug;
 use crate::state::{Cpu, Pstate};
+use crate::sysreg::id::pa_range;
+use anyvisor_arch::descriptor::Granule;
+use anyvisor_arch::id::PA_BITS;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_arch::{pstate, sctlr, tcr};
 
@@ -19,16 +23,113 @@ pub struct Regime {
     pub write: u16,
     /// The right that an instruction fetch needs now.
     pub fetch: u16,
+    /// What may make other code of the same PC: the context, and the right that a fetch needs.
+    pub code: u32,
     /// SCTLR_EL1.A: every unaligned access faults.
     pub check_alignment: bool,
+    /// SCTLR_EL1.nAA: acquire and release may be unaligned anywhere.
+    pub unaligned_ordered: bool,
     /// SCTLR_EL1.SA or SA0 for the current level: SP must be 16-byte aligned as a base.
     pub check_sp: bool,
-    /// TCR_EL1.TBI0 and TBI1: the top byte of an address is ignored.
+    /// TCR_EL1.TBI0 and TBI1: the top byte of a data address is ignored.
     pub tbi: [bool; 2],
+    /// TBI without TBID: the top byte of an instruction's address is ignored as well.
+    pub tbi_code: [bool; 2],
+    /// The halves of the address space: TTBR0's and TTBR1's.
+    pub halves: [Half; 2],
+    /// The output size: TCR_EL1.IPS, but never more than the machine has (`AArch64.PAMax`).
+    pub output_bits: u32,
+    /// TCR_EL1.HA: hardware sets the access flag.
+    pub sets_access: bool,
+    /// TCR_EL1.HD: hardware marks what is written as dirty.
+    pub sets_dirty: bool,
+}
+
+/// One half of the address space, as its TTBR and its part of TCR_EL1 say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Half {
+    /// TTBR, whole: a name for the tables that tells address spaces apart.
+    pub ttbr: u64,
+    /// The address of the first table.
+    pub table: u64,
+    /// The granule.
+    pub granule: Granule,
+    /// Address bits within a page.
+    page_bits: u32,
+    /// The bits that tables and pages resolve.
+    inside: u64,
+    /// The bits above them that are copies of bit 55, in addresses of data and of instructions.
+    above: [u64; 2],
+    /// Where the walk starts.
+    pub start_level: u8,
+    /// TCR_EL1.EPDn: no walks.
+    pub disabled: bool,
+    /// TCR_EL1.HPDn: what tables say of rights is ignored.
+    pub ignores_limits: bool,
+}
+
+impl Default for Half {
+    /// The half of a TCR and a TTBR that are 0.
+    fn default() -> Self {
+        Self::of(0, Granule::K4, 0, [64; 2])
+    }
+}
+
+impl Half {
+    /// How many bits of an address it resolves.
+    pub fn va_bits(&self) -> u32 {
+        64 - self.inside.leading_zeros()
+    }
+
+    /// The half of `ttbr` with a TnSZ. `top` is how many bits of an address count, of data and
+    /// of instructions.
+    fn of(ttbr: u64, granule: Granule, size: u64, top: [u32; 2]) -> Self {
+        // Out of range TnSZ: IMPLEMENTATION DEFINED; treated as the nearest limit.
+        let va_bits = 64 - size.clamp(tcr::TXSZ_MIN, tcr::txsz_max(granule)) as u32;
+        let align = granule.start_table_size(va_bits) - 1;
+        let inside = (1 << va_bits) - 1;
+        Self {
+            ttbr,
+            table: tcr::TTBR_BADDR.mask() & ttbr & !align,
+            granule,
+            page_bits: granule.page_bits(),
+            inside,
+            above: top.map(|top| u64::MAX >> (64 - top) & !inside),
+            start_level: granule.start_level(va_bits),
+            disabled: false,
+            ignores_limits: false,
+        }
+    }
+
+    /// Whether `va` lies in it: the bits that count above the region are copies of bit 55.
+    #[inline(always)]
+    pub fn contains(&self, va: u64, fetch: bool) -> bool {
+        let sign = ((va << 8) as i64 >> 63) as u64;
+        (va ^ sign) & self.above[usize::from(fetch)] == 0
+    }
+
+    /// The lowest address bit that `level` resolves.
+    #[inline(always)]
+    pub fn level_shift(&self, level: u8) -> u32 {
+        self.page_bits + u32::from(3 - level) * (self.page_bits - 3)
+    }
+
+    /// The address of the entry for `va` in a `table` of `level`. The start level's table may be
+    /// shorter than a granule: no bit above the region counts.
+    #[inline(always)]
+    pub fn entry(&self, table: u64, va: u64, level: u8) -> u64 {
+        let index = (va & self.inside) >> self.level_shift(level);
+        table + 8 * (index & ((1 << (self.page_bits - 3)) - 1))
+    }
 }
 
 /// The bit of [`Regime::context`] that says that the MMU is on.
 pub const CONTEXT_ON: u32 = 1 << 16;
+/// The bit of [`Regime::context`] that says that data accesses are watched. No entry of a TLB has
+/// it, so that each access takes the long way.
+pub const CONTEXT_WATCHED: u32 = 1 << 17;
+/// Where [`Regime::code`] has the right, above the context.
+const CODE_SHIFT: u32 = 18;
 /// The bits of [`Regime::context`] that hold the ASID.
 pub const CONTEXT_ASID: u32 = 0xffff;
 
@@ -43,13 +144,40 @@ impl Regime {
     pub fn of(cpu: &Cpu) -> Self {
         let control = cpu.get(SysReg::SCTLR_EL1);
         let tcr = cpu.get(SysReg::TCR_EL1);
-        let ttbr = if tcr & tcr::A1 != 0 { SysReg::TTBR1_EL1 } else { SysReg::TTBR0_EL1 };
+        let has = |bit| tcr & bit != 0;
+        let ttbr = [cpu.get(SysReg::TTBR0_EL1), cpu.get(SysReg::TTBR1_EL1)];
         let enabled = control & sctlr::M != 0;
+        let tbi = [has(tcr::TBI0), has(tcr::TBI1)];
+        let size = [tcr::T0SZ.get(tcr), tcr::T1SZ.get(tcr)];
+        let ips = tcr::IPS.get(tcr) as usize;
+        let tbi_code = [tbi[0] && !has(tcr::TBID0), tbi[1] && !has(tcr::TBID1)];
+        let tops =
+            |half: usize| [tbi[half], tbi_code[half]].map(|ignored| if ignored { 56 } else { 64 });
         let mut regime = Self {
             enabled,
-            context: asid(tcr, cpu.get(ttbr)) | if enabled { CONTEXT_ON } else { 0 },
+            context: asid(tcr, ttbr[usize::from(has(tcr::A1))])
+                | if enabled { CONTEXT_ON } else { 0 }
+                | if debug::watching(cpu) { CONTEXT_WATCHED } else { 0 },
             check_alignment: control & sctlr::A != 0,
-            tbi: [tcr & tcr::TBI0 != 0, tcr & tcr::TBI1 != 0],
+            unaligned_ordered: control & sctlr::N_AA != 0,
+            tbi,
+            tbi_code,
+            halves: [
+                Half {
+                    disabled: has(tcr::EPD0),
+                    ignores_limits: has(tcr::HPD0),
+                    ..Half::of(ttbr[0], tcr::granule0(tcr), size[0], tops(0))
+                },
+                Half {
+                    disabled: has(tcr::EPD1),
+                    ignores_limits: has(tcr::HPD1),
+                    ..Half::of(ttbr[1], tcr::granule1(tcr), size[1], tops(1))
+                },
+            ],
+            output_bits: PA_BITS[ips.min(PA_BITS.len() - 1)]
+                .min(PA_BITS[pa_range(cpu.ipa_bits) as usize]),
+            sets_access: has(tcr::HA),
+            sets_dirty: has(tcr::HA) && has(tcr::HD),
             ..Self::default()
         };
         regime.enter(cpu.pstate, control);
@@ -65,14 +193,28 @@ impl Regime {
             (_, false) => (R1, W1, X1),
             (_, true) => (R1_PAN, W1_PAN, X1),
         };
+        self.code = self.context | u32::from(self.fetch) << CODE_SHIFT;
         let sp_bit = if pstate.el() == 0 { sctlr::SA0 } else { sctlr::SA };
         self.check_sp = control & sp_bit != 0;
+    }
+
+    /// The half that `va` belongs to by its bit 55.
+    #[inline(always)]
+    pub fn half(&self, va: u64) -> &Half {
+        &self.halves[(va >> 55 & 1) as usize]
+    }
+
+    /// How many bits of `va` count, as an address of data or of an instruction.
+    #[inline(always)]
+    pub fn top(&self, va: u64, fetch: bool) -> u32 {
+        let ignored = if fetch { &self.tbi_code } else { &self.tbi };
+        if ignored[(va >> 55 & 1) as usize] { 56 } else { 64 }
     }
 
     /// The address that a branch to `target` reaches: without its tag (`AArch64.BranchAddr`).
     #[inline(always)]
     pub fn branch_address(&self, target: u64) -> u64 {
         let half = (target >> 55 & 1) as usize;
-        if self.tbi[half] { ((target << 8) as i64 >> 8) as u64 } else { target }
+        if self.tbi_code[half] { ((target << 8) as i64 >> 8) as u64 } else { target }
     }
 }

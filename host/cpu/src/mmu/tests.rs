@@ -1,6 +1,7 @@
 //! The walk against hand-made tables, and what a TLB may and may not remember.
 
 use super::rights::{R0, R1, R1_PAN, W0, W1, X0, X1};
+use super::tables::Tables;
 use super::*;
 use anyvisor_arch::descriptor::{
     AF, AP_EL0, AP_READ_ONLY, Granule, NG, PXN, TABLE_OR_PAGE, UXN, VALID,
@@ -9,6 +10,9 @@ use anyvisor_arch::sysreg::SysReg;
 use anyvisor_arch::{sctlr, tcr};
 use anyvisor_vm::GuestMemory;
 use std::sync::atomic::Ordering;
+
+mod maintenance;
+mod update;
 
 const RAM: u64 = 0x4000_0000;
 const RAM_SIZE: u64 = 0x20_0000;
@@ -43,16 +47,52 @@ impl Bench {
     }
 
     fn walk(&self, va: u64) -> Result<walk::Leaf, Abort> {
-        walk::walk(&self.cpu, &self.memory.enter(), va)
+        walk::walk(&self.cpu, &mut Tables::default(), &self.memory.enter(), va, false)
+    }
+
+    /// TLBI VAAE1.
+    fn tlbi_va(&mut self, va: u64) -> Stale {
+        self.tlb.invalidate(Invalidation::Addresses { start: va, bytes: 0, last_level: false })
+    }
+
+    /// As an access does it: the TLB first.
+    fn access(&mut self, va: u64, want: Want) -> Result<u64, Abort> {
+        let map = self.memory.enter();
+        let regime = &self.cpu.regime;
+        let need = match want {
+            Want::Fetch => regime.fetch,
+            Want::Write | Want::Discard => regime.write,
+            _ => regime.read,
+        };
+        if let Some(entry) = self.tlb.lookup(regime, va, need)
+            && want != Want::Discard
+        {
+            return Ok(entry.ipa | va & 0xfff);
+        }
+        translate(&self.cpu, &mut self.tlb, &map, va, want, need, true).map(|p| p.ipa)
     }
 
     fn read(&mut self, va: u64) -> Result<u64, Abort> {
+        self.access(va, Want::Read)
+    }
+
+    fn write_to(&mut self, va: u64) -> Result<u64, Abort> {
+        self.access(va, Want::Write)
+    }
+
+    /// What stands at `ipa`.
+    fn look(&self, ipa: u64) -> u64 {
         let map = self.memory.enter();
-        let need = self.cpu.regime.read;
-        if let Some(entry) = self.tlb.lookup(&self.cpu.regime, va, need) {
-            return Ok(entry.ipa | va & 0xfff);
-        }
-        translate(&self.cpu, &mut self.tlb, &map, va, Want::Read, need, true).map(|p| p.ipa)
+        let page = map.lookup(ipa).unwrap().0.get(&map).unwrap();
+        page.load_u64(ipa as usize, Ordering::Relaxed)
+    }
+
+    /// TCR_EL1 with `bits`, and without what an earlier call set.
+    fn control(&mut self, bits: u64) {
+        let kept = tcr::T0SZ.mask() | tcr::TG0.mask() | tcr::IPS.mask();
+        let tcr = self.cpu.get(SysReg::TCR_EL1) & kept | bits;
+        self.cpu.set(SysReg::TCR_EL1, tcr);
+        self.cpu.regime_changed();
     }
 }
 
@@ -107,6 +147,7 @@ fn addresses_outside_both_halves_fault_at_level_0() {
     bench.cpu.regime_changed();
     assert!(bench.walk(0xab00_0000_0000_1000).is_ok(), "the tag is ignored");
     bench.cpu.set(SysReg::TCR_EL1, tcr | tcr::EPD0);
+    bench.cpu.regime_changed();
     assert_eq!(bench.walk(0x1000), fault, "EPD0");
 }
 
@@ -154,9 +195,9 @@ fn a_translation_stays_until_it_is_invalidated_by_address() {
     assert_eq!(bench.read(0x3008), Ok(RAM + 0x1008));
     bench.write(at, (RAM + 0x2000) | PAGE | NG);
     assert_eq!(bench.read(0x3008), Ok(RAM + 0x1008), "the TLB remembers");
-    bench.tlb.flush_va(0x4000);
+    bench.tlbi_va(0x4000);
     assert_eq!(bench.read(0x3008), Ok(RAM + 0x1008), "another page's does nothing");
-    bench.tlb.flush_va(0x3000);
+    bench.tlbi_va(0x3000);
     assert_eq!(bench.read(0x3008), Ok(RAM + 0x2008));
 }
 
@@ -176,7 +217,7 @@ fn asids_keep_apart_what_is_not_global() {
     use_asid(&mut bench, 2);
     assert_eq!(bench.read(0x3000), Ok(RAM + 0x2000), "another space, another translation");
     assert_eq!(bench.read(0x4000), Ok(RAM + 0x5000), "global");
-    bench.tlb.flush_asid(2);
+    bench.tlb.invalidate(Invalidation::Asid(2));
     assert_eq!(bench.read(0x4000), Ok(RAM + 0x5000), "global entries outlive their ASID");
     bench.tlb.flush_all();
     assert_eq!(bench.read(0x4000), Ok(RAM + 0x6000));
@@ -190,6 +231,6 @@ fn invalidating_any_page_of_a_block_drops_all_of_it() {
     bench.write(RAM + 0x1000, block(RAM));
     assert_eq!(bench.read(0x5000), Ok(RAM + 0x5000));
     bench.write(RAM + 0x1000, 0);
-    bench.tlb.flush_va(0x1f_0000);
+    bench.tlbi_va(0x1f_0000);
     assert_eq!(bench.read(0x5000), Err(Abort::Stage1(FaultStatus::Translation(2))));
 }

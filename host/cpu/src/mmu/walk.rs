@@ -9,16 +9,26 @@
 //!                                         Table   -> next level, limits gathered
 //!                                         Leaf    -> access flag, rights, IPA
 //! ```
+//!
+//! A walk only reads. What hardware changes in a descriptor (FEAT_HAFDBS) it does once the access
+//! is known to be allowed, and only for an access that happens:
+//!
+//! ```text
+//!   TCR_EL1.HA       AF = 0: no fault, AF <- 1 by any access
+//!   HA and HD        DBM = 1: writable whatever AP[2] says; AP[2] <- 0 by the first write
+//! ```
+//!
+//! The Contiguous bit changes nothing: each page of a run is translated by its own descriptor.
 
+use super::regime::{Half, Regime};
 use super::rights::{R0, R1, R1_PAN, W0, W1, W1_PAN, X0, X1};
+use super::tables::Tables;
 use super::{Abort, rights};
 use crate::state::Cpu;
-use crate::sysreg::id::pa_range;
-use anyvisor_arch::descriptor::{self, Descriptor, Granule};
+use anyvisor_arch::descriptor::{self, Descriptor};
 use anyvisor_arch::esr::FaultStatus;
-use anyvisor_arch::id::PA_BITS;
 use anyvisor_arch::sysreg::SysReg;
-use anyvisor_arch::{mair, sctlr, tcr};
+use anyvisor_arch::{mair, sctlr};
 use anyvisor_vm::{Perms, Stage2};
 use std::sync::atomic::Ordering;
 
@@ -41,105 +51,129 @@ pub struct Leaf {
     pub level: u8,
     /// The block or page is 2^`span_bits` bytes.
     pub span_bits: u32,
+    /// The descriptor.
+    pub descriptor: u64,
+    /// Guest physical address of the descriptor.
+    pub at: u64,
+    /// Its access flag is clear, and hardware is to set it.
+    pub unaccessed: bool,
+    /// It is writable and not marked as dirty: hardware is to do so at the first write.
+    pub clean: bool,
 }
 
-/// One half of the address space.
-struct Half {
-    ttbr: u64,
-    granule: Granule,
-    va_bits: u32,
-    disabled: bool,
-}
-
-impl Half {
-    /// The half that `va` lies in. Nothing if the bits above the region are not copies of bit
-    /// 55: such an address belongs to neither.
-    fn of(cpu: &Cpu, va: u64) -> Option<Self> {
-        let control = cpu.get(SysReg::TCR_EL1);
-        let upper = va >> 55 & 1 == 1;
-        let (size, granule, disabled, ttbr) = if upper {
-            let disabled = control & tcr::EPD1 != 0;
-            (tcr::T1SZ.get(control), tcr::granule1(control), disabled, SysReg::TTBR1_EL1)
-        } else {
-            let disabled = control & tcr::EPD0 != 0;
-            (tcr::T0SZ.get(control), tcr::granule0(control), disabled, SysReg::TTBR0_EL1)
-        };
-        // Out of range TnSZ: IMPLEMENTATION DEFINED; treated as the nearest limit.
-        let va_bits = 64 - size.clamp(tcr::TXSZ_MIN, tcr::TXSZ_MAX) as u32;
-        let top = if cpu.regime.tbi[usize::from(upper)] { 56 } else { 64 };
-        let above = va << (64 - top) >> (64 - top) >> va_bits;
-        let expected = if upper { u64::MAX << (64 - top) >> (64 - top) >> va_bits } else { 0 };
-        (above == expected).then(|| Self { ttbr: cpu.get(ttbr), granule, va_bits, disabled })
+impl Leaf {
+    /// A guarded page, where indirect branches need landing pads.
+    pub fn guarded(&self) -> bool {
+        self.descriptor & descriptor::GP != 0
     }
 }
 
-/// The output size: TCR_EL1.IPS, but never more than the machine has (`AArch64.PAMax`).
-fn output_bits(cpu: &Cpu) -> u32 {
-    let ips = tcr::IPS.get(cpu.get(SysReg::TCR_EL1)) as usize;
-    PA_BITS[ips.min(PA_BITS.len() - 1)].min(PA_BITS[pa_range(cpu.ipa_bits) as usize])
-}
-
-/// Finds the leaf for `va`.
+/// Finds the leaf for `va`, for a fetch or for data. Inlined: a leaf is large, and a translation
+/// wants only some of it.
 ///
 /// # Errors
 /// Translation, address size and access flag faults of stage 1; stage-2 faults on a descriptor.
-pub fn walk(cpu: &Cpu, map: &Stage2, va: u64) -> Result<Leaf, Abort> {
-    if !cpu.regime.enabled {
-        return flat(cpu, va);
+#[inline(always)]
+pub fn walk(
+    cpu: &Cpu,
+    tables: &mut Tables,
+    map: &Stage2,
+    va: u64,
+    fetch: bool,
+) -> Result<Leaf, Abort> {
+    let regime = &cpu.regime;
+    if !regime.enabled {
+        return flat(cpu, va, fetch);
     }
     let fault = |status| Err(Abort::Stage1(status));
-    let Some(half) = Half::of(cpu, va).filter(|h| !h.disabled) else {
+    let half = regime.half(va);
+    if half.disabled || !half.contains(va, fetch) {
         return fault(FaultStatus::Translation(0));
-    };
-    let granule = half.granule;
-    let out_bits = output_bits(cpu);
-    let too_big = |address: u64| address >> out_bits != 0;
-    let mut level = granule.start_level(half.va_bits);
-    let align = granule.start_table_size(half.va_bits) - 1;
-    let mut table = tcr::TTBR_BADDR.mask() & half.ttbr & !align;
-    if too_big(table) {
-        return fault(FaultStatus::AddressSize(0));
     }
-    let mut limits = 0;
-    loop {
-        let at = table + 8 * granule.index(va, level, half.va_bits);
-        let entry = read_descriptor(map, at)?;
-        match granule.decode(entry, level) {
-            Descriptor::Invalid => return fault(FaultStatus::Translation(level)),
-            Descriptor::Table(next) | Descriptor::Leaf(next) if too_big(next) => {
-                return fault(FaultStatus::AddressSize(level));
-            }
-            Descriptor::Table(next) => {
-                limits |= entry;
-                table = next;
-                level += 1;
-            }
-            Descriptor::Leaf(base) => {
-                if entry & descriptor::AF == 0 {
-                    return fault(FaultStatus::AccessFlag(level));
-                }
-                let span_bits = granule.level_shift(level);
-                let attribute =
-                    mair::attribute(cpu.get(SysReg::MAIR_EL1), descriptor::ATTR_INDX.get(entry));
-                return Ok(Leaf {
-                    ipa: base | va & ((1 << span_bits) - 1),
-                    rights: leaf_rights(entry, limits, cpu.get(SysReg::SCTLR_EL1)),
-                    attribute,
-                    shareability: descriptor::SH.get(entry),
-                    device: mair::is_device(attribute),
-                    global: entry & descriptor::NG == 0,
-                    level,
-                    span_bits,
-                });
-            }
+    let Found { entry, at, level, limits } = match tables.find(half, va) {
+        Some(&known) => {
+            let at = half.entry(known.address, va, 3);
+            let entry = read_descriptor(map, tables, at)?;
+            Found { entry, at, level: 3, limits: known.limits }
         }
+        None => descend(regime, half, tables, map, va)?,
+    };
+    let Descriptor::Leaf(base) = half.granule.decode(entry, level) else {
+        return fault(FaultStatus::Translation(level));
+    };
+    if base >> regime.output_bits != 0 {
+        return fault(FaultStatus::AddressSize(level));
+    }
+    let unaccessed = entry & descriptor::AF == 0;
+    if unaccessed && !regime.sets_access {
+        return fault(FaultStatus::AccessFlag(level));
+    }
+    let dirty_bit = regime.sets_dirty && entry & descriptor::DBM != 0;
+    let span_bits = half.level_shift(level);
+    let attribute = mair::attribute(cpu.get(SysReg::MAIR_EL1), descriptor::ATTR_INDX.get(entry));
+    Ok(Leaf {
+        ipa: base | va & ((1 << span_bits) - 1),
+        rights: leaf_rights(entry, limits, dirty_bit, cpu.get(SysReg::SCTLR_EL1)),
+        attribute,
+        shareability: descriptor::SH.get(entry),
+        device: mair::is_device(attribute),
+        global: entry & descriptor::NG == 0,
+        level,
+        span_bits,
+        descriptor: entry,
+        at,
+        unaccessed,
+        clean: dirty_bit && entry & descriptor::AP_READ_ONLY != 0,
+    })
+}
+
+/// Where the tables end: a descriptor that is not one of a table, or is of the last level.
+struct Found {
+    entry: u64,
+    at: u64,
+    level: u8,
+    limits: u64,
+}
+
+/// Goes down the tables from the first one.
+#[inline(never)]
+fn descend(
+    regime: &Regime,
+    half: &Half,
+    tables: &mut Tables,
+    map: &Stage2,
+    va: u64,
+) -> Result<Found, Abort> {
+    let too_big = |address: u64| address >> regime.output_bits != 0;
+    let (mut level, mut table, mut limits) = (half.start_level, half.table, 0);
+    if too_big(table) {
+        return Err(Abort::Stage1(FaultStatus::AddressSize(0)));
+    }
+    loop {
+        if level == 3 {
+            tables.keep(half, va, table, limits);
+        }
+        let at = half.entry(table, va, level);
+        let entry = read_descriptor(map, tables, at)?;
+        let Descriptor::Table(next) = half.granule.decode(entry, level) else {
+            return Ok(Found { entry, at, level, limits });
+        };
+        if too_big(next) {
+            return Err(Abort::Stage1(FaultStatus::AddressSize(level)));
+        }
+        if !half.ignores_limits {
+            limits |= entry;
+        }
+        table = next;
+        level += 1;
     }
 }
 
 /// The MMU is off: VA is IPA, data is Device memory (`AArch64.S1DisabledOutput`).
-fn flat(cpu: &Cpu, va: u64) -> Result<Leaf, Abort> {
-    let half = (va >> 55 & 1) as usize;
-    let ipa = if cpu.regime.tbi[half] { va << 8 >> 8 } else { va };
+#[inline(always)]
+fn flat(cpu: &Cpu, va: u64, fetch: bool) -> Result<Leaf, Abort> {
+    let unused = 64 - cpu.regime.top(va, fetch);
+    let ipa = va << unused >> unused;
     if ipa >> cpu.ipa_bits != 0 {
         return Err(Abort::Stage1(FaultStatus::AddressSize(0)));
     }
@@ -153,11 +187,16 @@ fn flat(cpu: &Cpu, va: u64) -> Result<Leaf, Abort> {
         global: true,
         level: 0,
         span_bits: 12,
+        descriptor: 0,
+        at: 0,
+        unaccessed: false,
+        clean: false,
     })
 }
 
-fn read_descriptor(map: &Stage2, at: u64) -> Result<u64, Abort> {
-    let (page, perms) = map.lookup(at).ok_or(Abort::unmapped(at, true))?;
+#[inline(always)]
+fn read_descriptor(map: &Stage2, tables: &mut Tables, at: u64) -> Result<u64, Abort> {
+    let (page, perms) = map.lookup_near(&mut tables.recent, at).ok_or(Abort::unmapped(at, true))?;
     if !perms.contains(Perms::READ) {
         return Err(Abort::denied(at, true));
     }
@@ -165,14 +204,77 @@ fn read_descriptor(map: &Stage2, at: u64) -> Result<u64, Abort> {
     Ok(page.load_u64(at as usize, Ordering::Acquire))
 }
 
-/// Rights of a leaf: AP, UXN, PXN; the limits of the tables above it; SCTLR_EL1.WXN.
-/// (`AArch64.S1DirectBasePermissions`.)
-fn leaf_rights(leaf: u64, tables: u64, control: u64) -> u16 {
-    let el0 = leaf & descriptor::AP_EL0 != 0 && tables & descriptor::AP_TABLE_NO_EL0 == 0;
-    let read_only =
-        leaf & descriptor::AP_READ_ONLY != 0 || tables & descriptor::AP_TABLE_READ_ONLY != 0;
-    let uxn = leaf & descriptor::UXN != 0 || tables & descriptor::UXN_TABLE != 0;
-    let pxn = leaf & descriptor::PXN != 0 || tables & descriptor::PXN_TABLE != 0;
+/// Brings the descriptor `old` at `at` up to date for an access: the access flag, and if it
+/// `dirties` the dirty state (the end of `AArch64.S1Translate`; `AArch64.MemSwapTableDesc`).
+/// False: it is another descriptor by now, and the walk is to be done again.
+///
+/// # Errors
+/// Stage 2 lets nobody write the descriptor.
+#[cold]
+pub fn update(
+    tables: &mut Tables,
+    map: &Stage2,
+    at: u64,
+    old: u64,
+    dirties: bool,
+) -> Result<bool, Abort> {
+    let cleared = if dirties { descriptor::AP_READ_ONLY } else { 0 };
+    let new = (old | descriptor::AF) & !cleared;
+    let unmapped = Abort::unmapped(at, true);
+    let (page, perms) = map.lookup_near(&mut tables.recent, at).ok_or(unmapped)?;
+    if !perms.contains(Perms::WRITE) {
+        return Err(Abort::descriptor_update(at));
+    }
+    let page = page.get(map).ok_or(unmapped)?;
+    Ok(page.exchange_u64(at as usize, old, new).is_ok())
+}
+
+/// Rights of a leaf: AP, UXN, PXN; the `limits` of the tables above it; SCTLR_EL1.WXN.
+/// With a `dirty_bit` AP\[2\] is not a right but a state.
+#[inline(always)]
+fn leaf_rights(leaf: u64, limits: u64, dirty_bit: bool, control: u64) -> u16 {
+    let mut ap = leaf >> AP_SHIFT & if dirty_bit { 0b01 } else { 0b11 };
+    let mut xn = leaf >> XN_SHIFT & 0b11;
+    if limits & LIMITS != 0 {
+        if limits & descriptor::AP_TABLE_NO_EL0 != 0 {
+            ap &= !0b01;
+        }
+        if limits & descriptor::AP_TABLE_READ_ONLY != 0 {
+            ap |= 0b10;
+        }
+        xn |= limits >> XN_TABLE_SHIFT & 0b11;
+    }
+    let wxn = u64::from(control & sctlr::WXN != 0);
+    RIGHTS[(wxn << 4 | xn << 2 | ap) as usize & 31]
+}
+
+/// AP\[1\] and AP\[2\]; PXN and UXN; PXNTable and UXNTable: each two bits side by side.
+const AP_SHIFT: u32 = descriptor::AP_EL0.trailing_zeros();
+const XN_SHIFT: u32 = descriptor::PXN.trailing_zeros();
+const XN_TABLE_SHIFT: u32 = descriptor::PXN_TABLE.trailing_zeros();
+const _: () = assert!(
+    descriptor::AP_READ_ONLY == descriptor::AP_EL0 << 1
+        && descriptor::UXN == descriptor::PXN << 1
+        && descriptor::UXN_TABLE == descriptor::PXN_TABLE << 1
+);
+const LIMITS: u64 = descriptor::AP_TABLE_NO_EL0
+    | descriptor::AP_TABLE_READ_ONLY
+    | descriptor::PXN_TABLE
+    | descriptor::UXN_TABLE;
+
+/// [`direct_rights`] of AP\[1\], AP\[2\], PXN, UXN and WXN.
+static RIGHTS: [u16; 32] = {
+    let mut rights = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        rights[i] = direct_rights(i & 1 != 0, i & 2 != 0, i & 4 != 0, i & 8 != 0, i & 16 != 0);
+        i += 1;
+    }
+    rights
+};
+
+/// `AArch64.S1DirectBasePermissions`.
+const fn direct_rights(el0: bool, read_only: bool, pxn: bool, uxn: bool, wxn: bool) -> u16 {
     let mut r = R1;
     if !read_only {
         r |= W1;
@@ -190,13 +292,19 @@ fn leaf_rights(leaf: u64, tables: u64, control: u64) -> u16 {
     if !uxn {
         r |= X0;
     }
-    if control & sctlr::WXN != 0 {
-        if r & W0 != 0 {
-            r &= !X0;
-        }
-        if r & W1 != 0 {
-            r &= !X1;
-        }
+    if wxn && r & W0 != 0 {
+        r &= !X0;
+    }
+    if wxn && r & W1 != 0 {
+        r &= !X1;
     }
     r
+}
+
+/// Whether an address with this tag can only be one of data (TCR_EL1.TBIDn): a TLB keeps no right
+/// to execute for it.
+#[inline(always)]
+pub fn for_data_alone(regime: &Regime, va: u64) -> bool {
+    let half = (va >> 55 & 1) as usize;
+    regime.tbi[half] && !regime.tbi_code[half] && (va as i64) << 8 >> 8 != va as i64
 }

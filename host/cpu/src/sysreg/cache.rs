@@ -16,7 +16,7 @@ use anyvisor_arch::sysreg::{Encoding, SysReg};
 pub enum CacheOp {
     /// DC ZVA: zeroes the block around the address; faults as a store does.
     Zero,
-    /// DC CVAC, CVAU, CIVAC: nothing, but it faults as a load does (from EL0 it needs read
+    /// DC CVAC, CVAU, CVAP, CVADP, CIVAC: nothing, but it faults as a load does (from EL0 it needs read
     /// permission), with CM set in the syndrome.
     Clean,
     /// DC IVAC: nothing, but it faults as a store does, with CM set in the syndrome.
@@ -38,7 +38,7 @@ impl CacheOp {
             (1, 0, 7, 6, 1) => Some(Self::Invalidate),
             (1, 0, 7, 6 | 10 | 14, 2) => Some(Self::SetWay),
             (1, 3, 7, 4, 1) => Some(Self::Zero),
-            (1, 3, 7, 10 | 11 | 14, 1) => Some(Self::Clean),
+            (1, 3, 7, 10..=14, 1) => Some(Self::Clean),
             _ => None,
         }
     }

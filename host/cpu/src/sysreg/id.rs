@@ -1,5 +1,6 @@
-//! The ID registers that depend on how the vCPU was made.
+//! The ID registers, which depend on how the vCPU was made.
 
+use crate::model::Processor;
 use crate::state::Cpu;
 use anyvisor_arch::id::{PA_BITS, mmfr0};
 use anyvisor_arch::sysreg::SysReg;
@@ -16,13 +17,18 @@ pub fn pa_range(ipa_bits: u32) -> u64 {
 }
 
 /// ID_AA64MMFR0_EL1 of a vCPU with `ipa_bits`.
-pub fn mmfr0(ipa_bits: u32) -> u64 {
-    let reset = SysReg::ID_AA64MMFR0_EL1.row().reset;
-    mmfr0::PA_RANGE.set(reset, pa_range(ipa_bits))
+pub fn mmfr0(processor: Processor, ipa_bits: u32) -> u64 {
+    mmfr0::PA_RANGE.set(processor.features().mmfr0, pa_range(ipa_bits))
 }
 
-/// Sets what the table cannot know: the physical address range.
+/// Sets what the table cannot know: the processor's features and the physical address range.
 pub fn reset(cpu: &mut Cpu) {
-    let value = mmfr0(cpu.ipa_bits);
-    cpu.set(SysReg::ID_AA64MMFR0_EL1, value);
+    let features = cpu.processor.features();
+    for &register in SysReg::ALL {
+        if let Some(value) = features.value(register) {
+            cpu.set(register, value);
+        }
+    }
+    let mmfr0 = mmfr0(cpu.processor, cpu.ipa_bits);
+    cpu.set(SysReg::ID_AA64MMFR0_EL1, mmfr0);
 }

@@ -7,6 +7,7 @@
 //!   is its feature claimed?              no: UNDEFINED            (table: Kind::Gated)
 //!   does a control bit turn it away?     trap to EL1, UNDEFINED   (table: rules; traps.rs)
 //!   does the hypervisor want it?         exit with EC 0x18        (Kind::HypervisorTrap, ...)
+//!   is it a performance monitor?         any of these             (Kind::Monitor; pmu.rs)
 //!   then it happens                      stored, constant, or an effect
 //! ```
 //!
@@ -19,6 +20,7 @@
 
 pub mod cache;
 pub mod id;
+mod pmu;
 pub mod pstate;
 mod timer;
 pub mod traps;
@@ -26,9 +28,15 @@ pub mod traps;
 #[cfg(test)]
 mod tests;
 
+use crate::model::Feature;
 use crate::state::Cpu;
+use anyvisor_arch::debug::mdscr;
 use anyvisor_arch::esr::{Esr, SystemAccess};
+use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::{Api, Effect, Encoding, Kind, SysReg, Unlisted};
+
+/// The place of OSLSR_EL1.OSLK.
+const OSLSR_OSLK: u32 = 1;
 
 /// The host counter in ticks of CNTFRQ_EL0: what CNTPCT_EL0 shows.
 pub type Now<'a> = &'a dyn Fn() -> u64;
@@ -42,6 +50,56 @@ pub enum Refusal {
     Trap(Esr),
     /// It is the hypervisor's: an exit with this syndrome, the PC at the instruction.
     Exit(Esr),
+}
+
+/// Whether a register only remembers, whoever may ask: bit 0 for a read at EL0, 1 for a write
+/// there, 2 and 3 for EL1. No rule turns such an access away, it has no effect, and the hypervisor
+/// does not want it; so handlers' most common instructions need none of the questions above.
+static PLAIN: [u8; SysReg::COUNT] = {
+    let mut plain = [0; SysReg::COUNT];
+    let mut i = 0;
+    while i < SysReg::COUNT {
+        let row = SysReg::ALL[i].row();
+        // op0 = 2: debug registers, which `hv_vcpu_set_trap_debug_reg_accesses` takes away.
+        if matches!(row.kind, Kind::Storage) && row.rules.is_empty() && row.encoding.op0() == 3 {
+            let mut el = 0;
+            while el < 2 {
+                let bits = row.read.allows(el) as u8 | (row.write.allows(el) as u8) << 1;
+                plain[i] |= bits << (2 * el);
+                el += 1;
+            }
+        }
+        i += 1;
+    }
+    plain
+};
+
+/// The register, if it only remembers and the current level may read (or write) it.
+#[inline(always)]
+fn plain(cpu: &Cpu, encoding: Encoding, write: bool) -> Option<SysReg> {
+    let bit = 2 * cpu.pstate.el() + u8::from(write);
+    SysReg::from_encoding(encoding).filter(|&register| PLAIN[register as usize] >> bit & 1 == 1)
+}
+
+/// Whether a write of this register by EL1 changes nothing but the register: what follows means
+/// what it meant before.
+pub fn only_stores(encoding: Encoding) -> bool {
+    SysReg::from_encoding(encoding).is_some_and(|register| PLAIN[register as usize] >> 3 & 1 == 1)
+}
+
+/// MRS of a register that only remembers, if it is one.
+#[inline(always)]
+pub fn read_plain(cpu: &Cpu, encoding: Encoding) -> Option<u64> {
+    plain(cpu, encoding, false).map(|register| cpu.get(register))
+}
+
+/// MSR of a register that only remembers; `false` if it is none.
+#[inline(always)]
+pub fn write_plain(cpu: &mut Cpu, encoding: Encoding, value: u64) -> bool {
+    let Some(register) = plain(cpu, encoding, true) else { return false };
+    let kept = register.row().masked(value) | value & of_model(cpu, register);
+    cpu.set(register, kept);
+    true
 }
 
 /// MRS at the current exception level. `rt` is the destination, for the syndrome.
@@ -101,11 +159,27 @@ fn api_register(id: u16) -> Option<SysReg> {
 }
 
 /// Whether the access happens. `Ok(None)`: it does, and the register reads as zero.
+///
+/// With FEAT_IDST an ID register that EL0 may not read is no UNDEFINED instruction, but a trap to
+/// EL1, whose handler need not decode anything.
 fn permit(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<SysReg>, Refusal> {
+    match look_up(cpu, encoding, rt, read) {
+        Err(Refusal::Undefined) if read && cpu.pstate.el() == 0 && encoding.is_feature_id() => {
+            Err(Refusal::Trap(Esr::system(SystemAccess { encoding, rt: rt as u8, read })))
+        }
+        answer => answer,
+    }
+}
+
+fn look_up(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<SysReg>, Refusal> {
     let el = cpu.pstate.el();
     let syndrome = || Esr::system(SystemAccess { encoding, rt: rt as u8, read });
     let Some(register) = SysReg::from_encoding(encoding) else {
         return match encoding.unlisted() {
+            // Event counters past the last one, where there are any.
+            Unlisted::HypervisorTrap if encoding.crn() == 14 && cpu.processor.pmu => {
+                Err(Refusal::Undefined)
+            }
             Unlisted::ReadsAsZero if el >= 1 && read => Ok(None),
             Unlisted::HypervisorTrap if el >= 1 => Err(Refusal::Exit(syndrome())),
             _ => Err(Refusal::Undefined),
@@ -115,6 +189,9 @@ fn permit(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<S
     let lowest = if read { row.read } else { row.write };
     if !lowest.allows(el) || matches!(row.kind, Kind::Gated(_)) {
         return Err(Refusal::Undefined);
+    }
+    if let Kind::Monitor(monitor) = row.kind {
+        pmu::check(cpu, monitor, read, syndrome)?;
     }
     for &rule in row.rules {
         traps::check(cpu, rule, syndrome)?;
@@ -133,10 +210,12 @@ fn value(cpu: &Cpu, register: SysReg, now: Now) -> u64 {
         Kind::Storage | Kind::Constant | Kind::Gated(_) | Kind::HypervisorTrap => {
             return cpu.get(register);
         }
+        Kind::Monitor(monitor) => return cpu.pmu.read(monitor),
         Kind::Behaviour(effect) => effect,
     };
     match effect {
         Effect::Translation | Effect::FpAccess | Effect::Debug => cpu.get(register),
+        Effect::OsLock => cpu.get(register) | u64::from(cpu.os_lock) << OSLSR_OSLK,
         Effect::Pstate(view) => pstate::read(cpu, view),
         Effect::CacheGeometry => cache::geometry(cpu),
         Effect::ZeroBlock => cache::zero_block(cpu),
@@ -147,26 +226,48 @@ fn value(cpu: &Cpu, register: SysReg, now: Now) -> u64 {
     }
 }
 
+/// The bits of a register that only one model has: FEAT_BTI's.
+fn of_model(cpu: &Cpu, register: SysReg) -> u64 {
+    if !cpu.processor.model.has(Feature::Bti) {
+        return 0;
+    }
+    match register {
+        SysReg::SCTLR_EL1 => sctlr::BT0 | sctlr::BT1,
+        SysReg::SPSR_EL1 => anyvisor_arch::pstate::BTYPE,
+        _ => 0,
+    }
+}
+
 /// What a write does.
 fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
     let row = register.row();
+    let kept = row.masked(value) | value & of_model(cpu, register);
     let effect = match row.kind {
         Kind::Storage | Kind::Gated(_) | Kind::HypervisorTrap => {
-            return cpu.set(register, row.masked(value));
+            return cpu.set(register, kept);
         }
         Kind::Constant => return,
+        Kind::Monitor(monitor) => return cpu.pmu.write(monitor, value, cpu.pstate.el()),
         Kind::Behaviour(effect) => effect,
     };
     match effect {
         Effect::Translation => {
-            cpu.set(register, row.masked(value));
+            cpu.set(register, kept);
             // A TLB holds what SCTLR, TCR and MAIR made of a descriptor; what a table base names
             // is told apart by the ASID, and otherwise the guest's to invalidate.
             cpu.tlb_stale |= !matches!(register, SysReg::TTBR0_EL1 | SysReg::TTBR1_EL1);
             cpu.regime_changed();
         }
-        // CPACR_EL1 and the debug registers are looked at when an instruction asks.
-        Effect::FpAccess | Effect::Debug => cpu.set(register, row.masked(value)),
+        // CPACR_EL1 is looked at when an instruction asks.
+        Effect::FpAccess => cpu.set(register, kept),
+        Effect::Debug => {
+            let locked = register == SysReg::MDSCR_EL1 && cpu.os_lock;
+            let saved = if locked { mdscr::WRITABLE_LOCKED } else { 0 };
+            let others = cpu.get(register) & !row.writable & !saved;
+            cpu.set(register, kept | value & saved | others);
+            // Data accesses are watched, or no more.
+            cpu.regime_changed();
+        }
         Effect::Pstate(view) => pstate::write(cpu, view, value),
         // Both directions of the claim tags share one store.
         Effect::ClaimSet => {
@@ -179,6 +280,6 @@ fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
         }
         Effect::Timer(clock, which) => timer::write(cpu, clock, which, value, now),
         // Read-only: MSR is UNDEFINED before it gets here, and the API does not name them.
-        Effect::CacheGeometry | Effect::ZeroBlock | Effect::Counter(_) => {}
+        Effect::CacheGeometry | Effect::ZeroBlock | Effect::Counter(_) | Effect::OsLock => {}
     }
 }

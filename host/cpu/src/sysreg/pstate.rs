@@ -5,7 +5,7 @@ use super::{Refusal, traps};
 use crate::emit::PstateField;
 use crate::state::{Cpu, Pstate};
 use anyvisor_arch::esr::{Esr, SystemAccess};
-use anyvisor_arch::pstate::{CURRENT_EL_SHIFT, DAIF, F, I, NZCV, PAN, SPSEL_SP};
+use anyvisor_arch::pstate::{A, CURRENT_EL_SHIFT, DAIF, DIT, F, I, NZCV, PAN, SPSEL_SP, SSBS, UAO};
 use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::{Encoding, View};
 
@@ -18,10 +18,16 @@ pub(super) fn read(cpu: &Cpu, view: View) -> u64 {
         View::Daif => field(DAIF),
         View::Nzcv => field(NZCV),
         View::Pan => field(PAN),
+        View::Uao => field(UAO),
+        View::Dit => field(DIT),
+        View::Ssbs => field(SSBS),
         View::SpEl0 => cpu.sp[0],
         View::SpEl1 => cpu.sp[1],
-        // ISR_EL1 has I and F where PSTATE has their masks. SErrors there are none.
-        View::Interrupts => (if cpu.irq { I } else { 0 }) | (if cpu.fiq { F } else { 0 }),
+        // ISR_EL1 has A, I and F where PSTATE has their masks.
+        View::Interrupts => {
+            let bit = |pending, bit| if pending { bit } else { 0 };
+            bit(cpu.serror.is_some(), A) | bit(cpu.irq, I) | bit(cpu.fiq, F)
+        }
     }
 }
 
@@ -32,6 +38,9 @@ pub(super) fn write(cpu: &mut Cpu, view: View, value: u64) {
         View::Daif => replace(cpu, DAIF, value),
         View::Nzcv => replace(cpu, NZCV, value),
         View::Pan => replace(cpu, PAN, value),
+        View::Uao => replace(cpu, UAO, value),
+        View::Dit => replace(cpu, DIT, value),
+        View::Ssbs => replace(cpu, SSBS, value),
         View::SpEl0 => cpu.sp[0] = value,
         View::SpEl1 => cpu.sp[1] = value,
         View::CurrentEl | View::Interrupts => {}
@@ -41,14 +50,17 @@ pub(super) fn write(cpu: &mut Cpu, view: View, value: u64) {
 /// MSR (immediate): `imm` is CRm.
 ///
 /// # Errors
-/// At EL0: DAIFSet and DAIFClr without SCTLR_EL1.UMA trap to EL1, SPSel and PAN are UNDEFINED.
+/// At EL0: DAIFSet and DAIFClr without SCTLR_EL1.UMA trap to EL1, SPSel, PAN and UAO are
+/// UNDEFINED.
 pub fn write_immediate(cpu: &mut Cpu, field: PstateField, imm: u32) -> Result<(), Refusal> {
     let el0 = cpu.pstate.el() == 0;
     let trapped = el0 && !traps::sctlr_has(cpu, sctlr::UMA);
     let imm = u64::from(imm);
     let masks = imm << F.trailing_zeros() & DAIF;
     match field {
-        PstateField::SpSel | PstateField::Pan if el0 => return Err(Refusal::Undefined),
+        PstateField::SpSel | PstateField::Pan | PstateField::Uao if el0 => {
+            return Err(Refusal::Undefined);
+        }
         PstateField::DaifSet | PstateField::DaifClr if trapped => {
             return Err(Refusal::Trap(syndrome(field, imm)));
         }
@@ -56,6 +68,9 @@ pub fn write_immediate(cpu: &mut Cpu, field: PstateField, imm: u32) -> Result<()
         PstateField::Pan => replace(cpu, PAN, imm << PAN.trailing_zeros()),
         PstateField::DaifSet => cpu.pstate.put(masks, true),
         PstateField::DaifClr => cpu.pstate.put(masks, false),
+        PstateField::Uao => replace(cpu, UAO, imm << UAO.trailing_zeros()),
+        PstateField::Ssbs => replace(cpu, SSBS, imm << SSBS.trailing_zeros()),
+        PstateField::Dit => replace(cpu, DIT, imm << DIT.trailing_zeros()),
     }
     Ok(())
 }
@@ -66,6 +81,9 @@ fn syndrome(field: PstateField, imm: u64) -> Esr {
     let (op1, op2) = match field {
         PstateField::SpSel => (0, 5),
         PstateField::Pan => (0, 4),
+        PstateField::Uao => (0, 3),
+        PstateField::Ssbs => (3, 1),
+        PstateField::Dit => (3, 2),
         PstateField::DaifSet => (3, 6),
         PstateField::DaifClr => (3, 7),
     };

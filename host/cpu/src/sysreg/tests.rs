@@ -3,6 +3,7 @@
 use super::cache::CacheOp;
 use super::*;
 use crate::emit::PstateField;
+use crate::model::Processor;
 use crate::state::Pstate;
 use anyvisor_arch::esr::{ExceptionClass, Wait};
 use anyvisor_arch::pstate::{self as bits, Mode};
@@ -37,14 +38,18 @@ fn syndrome(encoding: Encoding, read: bool) -> Esr {
 fn a_level_below_the_lowest_finds_no_register() {
     for &register in SysReg::ALL {
         let row = register.row();
-        let gated = matches!(row.kind, Kind::Gated(_));
         for mode in [Mode::El0t, Mode::El1h] {
+            // Performance monitors: there are none in the default processor.
+            let gated = matches!(row.kind, Kind::Gated(_))
+                || matches!(row.kind, Kind::Monitor(_)) && mode == Mode::El0t;
             for (lowest, result) in [
                 (row.read, mrs(&mut cpu(mode), register).map(|_| ())),
                 (row.write, msr(&mut cpu(mode), register, 0)),
             ] {
                 let there = lowest.allows(mode.el()) && !gated;
-                let undefined = result == Err(Refusal::Undefined);
+                let trap = Err(Refusal::Trap(syndrome(row.encoding, true)));
+                let idst = !lowest.allows(mode.el()) && row.encoding.is_feature_id();
+                let undefined = result == Err(Refusal::Undefined) || idst && result == trap;
                 assert_eq!(undefined, !there, "{register} at {mode:?}: {result:?}");
             }
         }
@@ -55,7 +60,8 @@ fn a_level_below_the_lowest_finds_no_register() {
 fn el1_is_turned_away_by_fpen_and_spsel_only() {
     for &register in SysReg::ALL {
         let row = register.row();
-        if row.read > Lowest::El1 || matches!(row.kind, Kind::Gated(_) | Kind::HypervisorTrap) {
+        let foreign = matches!(row.kind, Kind::Gated(_) | Kind::HypervisorTrap | Kind::Monitor(_));
+        if row.read > Lowest::El1 || foreign {
             continue;
         }
         let result = mrs(&mut cpu(Mode::El1h), register);
@@ -137,6 +143,46 @@ fn the_hypervisors_registers_exit() {
 }
 
 #[test]
+fn monitors_are_el0s_as_pmuserenr_says() {
+    use SysReg as R;
+    let processor = Processor { pmu: true, ..Processor::default() };
+    let at = |mode: Mode, user: u64| {
+        let mut cpu = Cpu::of(processor, 36, values::MPIDR_EL1);
+        cpu.pstate = Pstate(mode.bits() | bits::DAIF);
+        cpu.pmu.user = user;
+        cpu
+    };
+    for (register, read, write) in [
+        (R::PMCR_EL0, 0b0001, 0b0001),
+        (R::PMCCNTR_EL0, 0b0101, 0b0001),
+        (R::PMEVCNTR3_EL0, 0b1001, 0b0001),
+        (R::PMXEVCNTR_EL0, 0b1001, 0b0001),
+        (R::PMSELR_EL0, 0b1001, 0b1001),
+        (R::PMEVTYPER0_EL0, 0b0001, 0b0001),
+    ] {
+        for user in 0..16 {
+            let trap = |read| Refusal::Trap(syndrome(register.encoding(), read));
+            let expected = if user & read != 0 { Ok(0) } else { Err(trap(true)) };
+            let result = mrs(&mut at(Mode::El0t, user), register);
+            assert_eq!(result.map(|_| 0), expected, "{register} {user:#b}");
+            let expected = if user & write != 0 { Ok(()) } else { Err(trap(false)) };
+            assert_eq!(
+                msr(&mut at(Mode::El0t, user), register, 0),
+                expected,
+                "{register} {user:#b}"
+            );
+        }
+        assert_eq!(msr(&mut at(Mode::El1h, 0), register, 0), Ok(()), "{register}");
+    }
+    assert_eq!(mrs(&mut at(Mode::El0t, 0b10), R::PMUSERENR_EL0), Ok(0b10));
+    assert_eq!(msr(&mut at(Mode::El0t, 0xf), R::PMUSERENR_EL0, 0), Err(Refusal::Undefined));
+    assert_eq!(mrs(&mut at(Mode::El0t, 0xf), R::PMINTENSET_EL1), Err(Refusal::Undefined));
+    assert_eq!(msr(&mut at(Mode::El0t, 0b10), R::PMSWINC_EL0, 1), Ok(()));
+    let past = Encoding::new(3, 3, 14, 8, 6);
+    assert_eq!(read(&mut at(Mode::El1h, 0), past, 3, &now), Err(Refusal::Undefined));
+}
+
+#[test]
 fn trapped_debug_registers_exit() {
     let mut cpu = cpu(Mode::El1h);
     assert_eq!(mrs(&mut cpu, SysReg::MDSCR_EL1), Ok(0));
@@ -150,7 +196,8 @@ fn trapped_debug_registers_exit() {
 fn reserved_id_registers_read_as_zero_at_el1() {
     let id_pfr0 = Encoding::new(3, 0, 0, 1, 0);
     assert_eq!(read(&mut cpu(Mode::El1h), id_pfr0, 3, &now), Ok(0));
-    assert_eq!(read(&mut cpu(Mode::El0t), id_pfr0, 3, &now), Err(Refusal::Undefined));
+    let trap = Err(Refusal::Trap(syndrome(id_pfr0, true)));
+    assert_eq!(read(&mut cpu(Mode::El0t), id_pfr0, 3, &now), trap);
     assert_eq!(write(&mut cpu(Mode::El1h), id_pfr0, 3, 0, &now), Err(Refusal::Undefined));
 }
 
@@ -191,6 +238,8 @@ fn views_of_pstate() {
     assert_eq!(mrs(&mut cpu, SysReg::ISR_EL1), Ok(bits::I));
     (cpu.irq, cpu.fiq) = (false, true);
     assert_eq!(mrs(&mut cpu, SysReg::ISR_EL1), Ok(bits::F));
+    cpu.serror = Some(0);
+    assert_eq!(mrs(&mut cpu, SysReg::ISR_EL1), Ok(bits::A | bits::F));
 }
 
 #[test]
@@ -250,7 +299,9 @@ fn cache_registers_and_permissions() {
     let dc_isw = Encoding::new(1, 0, 7, 6, 2);
     assert_eq!(CacheOp::from_encoding(dc_zva), Some(CacheOp::Zero));
     assert_eq!(CacheOp::from_encoding(Encoding::new(1, 0, 7, 1, 0)), Some(CacheOp::InstructionAll));
-    assert_eq!(CacheOp::from_encoding(Encoding::new(1, 3, 7, 12, 1)), None, "DC CVAP");
+    let dc_cvap = Encoding::new(1, 3, 7, 12, 1);
+    assert_eq!(CacheOp::from_encoding(dc_cvap), Some(CacheOp::Clean));
+    assert_eq!(CacheOp::from_encoding(Encoding::new(1, 3, 7, 9, 1)), None);
 
     let mut el0 = cpu(Mode::El0t);
     assert_eq!(mrs(&mut el0, SysReg::DCZID_EL0), Ok(0b1_0100));
@@ -309,6 +360,8 @@ fn the_address_range_follows_the_configuration() {
         assert_eq!(id::pa_range(ipa_bits), range, "{ipa_bits} bits");
     }
     let mut cpu = Cpu::new(40, values::MPIDR_EL1);
-    assert_eq!(mrs(&mut cpu, SysReg::ID_AA64MMFR0_EL1), Ok(id::mmfr0(40)));
-    assert_eq!(id::mmfr0(36), values::ID_AA64MMFR0_EL1);
+    let processor = cpu.processor;
+    let shown = mrs(&mut cpu, SysReg::ID_AA64MMFR0_EL1);
+    assert_eq!(shown, Ok(id::mmfr0(processor, 40)));
+    assert_eq!(id::mmfr0(processor, 36), values::M1.mmfr0);
 }

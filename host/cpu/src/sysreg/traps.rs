@@ -13,13 +13,11 @@
 
 use super::Refusal;
 use crate::state::Cpu;
+use anyvisor_arch::debug::mdscr;
 use anyvisor_arch::esr::{Esr, Wait};
 use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::{Rule, SysReg};
 use anyvisor_arch::timer::cntkctl;
-
-/// MDSCR_EL1.TDCC.
-const MDSCR_TDCC: u64 = 1 << 12;
 
 /// Whether `rule` lets an access through; `syndrome` makes the access's own (EC 0x18).
 pub(super) fn check(cpu: &Cpu, rule: Rule, syndrome: impl Fn() -> Esr) -> Result<(), Refusal> {
@@ -28,7 +26,7 @@ pub(super) fn check(cpu: &Cpu, rule: Rule, syndrome: impl Fn() -> Esr) -> Result
     let refused = match rule {
         Rule::Uma => el0 && !sctlr_has(cpu, sctlr::UMA),
         Rule::Uct => el0 && !sctlr_has(cpu, sctlr::UCT),
-        Rule::Tdcc => el0 && cpu.get(SysReg::MDSCR_EL1) & MDSCR_TDCC != 0,
+        Rule::Tdcc => el0 && cpu.get(SysReg::MDSCR_EL1) & mdscr::TDCC != 0,
         Rule::El0Pcten => el0 && counters & cntkctl::EL0PCTEN == 0,
         Rule::El0Vcten => el0 && counters & cntkctl::EL0VCTEN == 0,
         Rule::El0PctenOrVcten => el0 && counters & (cntkctl::EL0PCTEN | cntkctl::EL0VCTEN) == 0,

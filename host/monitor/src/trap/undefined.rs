@@ -26,12 +26,13 @@ pub fn inject_into(vcpu: &Vcpu) -> Result<(), HypervisorError> {
     vcpu.set_reg(Reg::CPSR, on_entry(cpsr, control))
 }
 
-/// PSTATE after the entry: EL1h, everything masked, no step, no IL; PAN stays, or is set if
-/// SCTLR_EL1.SPAN is 0; the flags stay.
+/// PSTATE after the entry: EL1h, everything masked, no step, no IL, UAO or BTYPE; PAN stays, or is
+/// set if SCTLR_EL1.SPAN is 0; SSBS is SCTLR_EL1.DSSBS; the flags and DIT stay.
 fn on_entry(cpsr: u64, sctlr: u64) -> u64 {
-    let kept = Spsr(cpsr & (pstate::NZCV | pstate::PAN));
+    let kept = Spsr(cpsr & (pstate::NZCV | pstate::DIT | pstate::PAN));
     let pan = kept.has(pstate::PAN) || sctlr & sctlr::SPAN == 0;
-    kept.with(pstate::PAN, pan).0 | pstate::RESET
+    let entered = kept.with(pstate::PAN, pan).with(pstate::SSBS, sctlr & sctlr::DSSBS != 0);
+    entered.0 | pstate::RESET
 }
 
 #[cfg(test)]

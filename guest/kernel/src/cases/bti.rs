@@ -1,0 +1,106 @@
+//! Branch target identification: an indirect branch into a guarded page must find a landing pad.
+
+use core::arch::asm;
+
+use aarch64_cpu::registers::ID_AA64PFR1_EL1;
+use anyvisor_abi::case::Needs;
+use anyvisor_arch::descriptor::{AF, AP_READ_ONLY, GP, Granule, UXN};
+use anyvisor_arch::esr::{Esr, ExceptionClass};
+use anyvisor_arch::id::pfr1;
+use anyvisor_arch::pstate::BTYPE;
+use tock_registers::interfaces::Readable;
+
+use crate::access::{RET, write_code};
+use crate::mmu::NORMAL;
+use crate::mmu::window::Window;
+use crate::trap::{After, Trap, try_catch};
+use crate::{case, check_eq, skip};
+
+const NOP: u32 = 0xd503_201f;
+const BTI: u32 = 0xd503_241f;
+const BTI_C: u32 = 0xd503_245f;
+const BTI_J: u32 = 0xd503_249f;
+const BTI_JC: u32 = 0xd503_24df;
+const PACIASP: u32 = 0xd503_233f;
+
+/// PSTATE.BTYPE after BLR; after BR by a register other than X16 and X17; after BR by X16.
+const BLR: u64 = 0b10;
+const BR: u64 = 0b11;
+const BR_X16: u64 = 0b01;
+
+/// Branches to `target` so that BTYPE is `btype`; there is one instruction and a RET.
+fn branch(target: u64, btype: u64) -> Option<Trap> {
+    // SAFETY: what is called returns at once, or takes the exception that is announced, whose
+    // handler returns for it. PACIASP does nothing while SCTLR_EL1.EnIA is 0.
+    try_catch(
+        After::Handler(|frame| {
+            frame.elr = frame.x[30];
+            frame.spsr &= !BTYPE;
+        }),
+        || unsafe {
+            match btype {
+                BLR => asm!("blr {}", in(reg) target, out("x30") _, options(nostack)),
+                BR => {
+                    asm!("adr x30, 2f", "br {}", "2:", in(reg) target, out("x30") _, options(nostack))
+                }
+                _ => {
+                    asm!("adr x30, 2f", "br x16", "2:", in("x16") target, out("x30") _, options(nostack))
+                }
+            }
+        },
+    )
+}
+
+case! {
+    /// In a guarded page (GP = 1) the first instruction after an indirect branch must accept its
+    /// BTYPE: BTI c calls and jumps by X16, BTI j jumps, BTI jc all; PACIASP as BTI c;
+    /// BTI without a letter, and everything else, none.
+    "bti.landing_pads": "in a guarded page only the right landing pad takes a BLR or a BR";
+    reference: "DDI 0487: BTI; PSTATE.BTYPE; Branch Target exception, EC 0x0d; stage 1 GP";
+    needs: Needs::NONE;
+    fn landing_pads() {
+        if pfr1::BT.get(ID_AA64PFR1_EL1.get()) == 0 {
+            skip!("ID_AA64PFR1_EL1.BT says no BTI");
+        }
+        const GUARDED: u64 = NORMAL | AF | AP_READ_ONLY | UXN | GP;
+        let mut window = Window::open(Granule::K4, 39);
+        let page = window.page(0x5000, GUARDED);
+        let free = window.page(0x7000, GUARDED & !GP);
+        let pads = [
+            (NOP, false, false, false),
+            (BTI, false, false, false),
+            (BTI_C, true, false, true),
+            (BTI_J, false, true, true),
+            (BTI_JC, true, true, true),
+            (PACIASP, true, false, true),
+        ];
+        for (pad, call, jump, jump_x16) in pads {
+            for (btype, accepted) in [(BLR, call), (BR, jump), (BR_X16, jump_x16)] {
+                for (page, guarded) in [(page, true), (free, false)] {
+                    write_code(page.pa, pad);
+                    write_code(page.pa + 4, RET);
+                    // From a page that is not guarded BR sets BTYPE 0b01 by any register.
+                    let seen = if btype == BR { BR_X16 } else { btype };
+                    let accepted = if btype == BR { jump_x16 } else { accepted };
+                    match branch(page.va, btype) {
+                        None => assert!(
+                            accepted || !guarded,
+                            "{pad:#x} took a branch with BTYPE {seen:#b}"
+                        ),
+                        Some(trap) => {
+                            assert!(
+                                !accepted && guarded,
+                                "{pad:#x} refused BTYPE {seen:#b}: {}",
+                                trap.esr
+                            );
+                            let wanted = Esr::new(ExceptionClass::BranchTarget, seen);
+                            check_eq!(trap.esr.0, wanted.0, "ESR_EL1 at {:#x}", pad);
+                            check_eq!(trap.elr, page.va, "ELR_EL1");
+                            check_eq!(trap.spsr & BTYPE, seen << 10, "SPSR_EL1.BTYPE");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
