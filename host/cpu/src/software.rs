@@ -206,6 +206,7 @@ impl Vcpu for SoftwareVcpu {
             Reg::Pc => self.cpu.pc = value,
             Reg::Fpcr => self.cpu.set(SysReg::FPCR, value),
             Reg::Fpsr => self.cpu.set(SysReg::FPSR, value),
+            // What follows from it for translation is `run`'s: it may not even be a state to run in.
             Reg::Cpsr => self.cpu.pstate = Pstate(value),
         }
     }
@@ -223,7 +224,9 @@ impl Vcpu for SoftwareVcpu {
     }
 
     fn set_sys_reg(&mut self, id: u16, value: u64) -> Result<(), HvError> {
-        sysreg::api_write(&mut self.cpu, id, value, &self.clock).ok_or(HvError::NoSysReg(id))
+        let written = sysreg::api_write(&mut self.cpu, id, value, &self.clock);
+        self.cpu.regime_changed();
+        written.ok_or(HvError::NoSysReg(id))
     }
 
     fn pending_interrupt(&self, line: Line) -> bool {
@@ -270,6 +273,7 @@ impl Vcpu for SoftwareVcpu {
 
     fn set_trap_debug_exceptions(&mut self, trap: bool) {
         self.cpu.trap_debug_exceptions = trap;
+        self.cpu.regime_changed();
     }
 
     fn trap_debug_reg_accesses(&self) -> bool {

@@ -123,10 +123,7 @@ fn call(all: &Arc<Processors>, vcpu: &Vcpu) -> Result<Next, Stop> {
             std::thread::sleep(NAP);
             smccc::SUCCESS
         }
-        _ if psci::owns(id) => {
-            let argument = |n: usize| vcpu.get_reg(X[n]);
-            psci::answer(all, id, [argument(1)?, argument(2)?, argument(3)?])?
-        }
+        _ if psci::owns(id) => psci::answer(all, id, |n| vcpu.get_reg(X[usize::from(n)]))?,
         _ => smccc::NOT_SUPPORTED,
     };
     vcpu.set_reg(Reg::X0, result as u64)?;

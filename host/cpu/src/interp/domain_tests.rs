@@ -122,6 +122,7 @@ fn maintenance_of_one_vcpu_is_done_in_all_when_dsb_completes() {
             let mut tlb = Tlb::of(domain.join(bell));
             move || {
                 let mut cpu = guest_cpu(which);
+                cpu.regime_changed();
                 run(&mut cpu, &mut tlb, &mut CodeCache::default(), memory, bell, &|| 0)
             }
         };

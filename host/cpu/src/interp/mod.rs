@@ -114,7 +114,9 @@ pub fn run(
     bell: &Attention,
     now: Now,
 ) -> Exit {
-    cpu.regime_changed();
+    // PSTATE may have been set from outside; whoever changes a register that translation depends on
+    // has said so by `Cpu::regime_changed`.
+    cpu.set_pstate(cpu.pstate);
     let trace = log::log_enabled!(target: TRACE, log::Level::Trace);
     loop {
         let map = memory.enter();

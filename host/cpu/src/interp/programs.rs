@@ -71,6 +71,7 @@ impl Program {
     fn run(&mut self) -> (Esr, u64) {
         let (mut tlb, mut code) = (Tlb::default(), CodeCache::default());
         let bell = Attention::default();
+        self.cpu.regime_changed();
         match run(&mut self.cpu, &mut tlb, &mut code, &self.memory, &bell, &|| 0) {
             Exit::Exception(exit) => (Esr(exit.syndrome), exit.virtual_address),
             other => panic!("{other:?}"),

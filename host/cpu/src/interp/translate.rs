@@ -165,6 +165,7 @@ mod tests {
         more(&mut cpu, &memory);
         let (mut tlb, mut code) = (Tlb::default(), CodeCache::default());
         let bell = Attention::default();
+        cpu.regime_changed();
         let exit = run(&mut cpu, &mut tlb, &mut code, &memory, &bell, &|| 0);
         let Exit::Exception(exit) = exit else { panic!("{exit:?}") };
         Outcome {

@@ -9,6 +9,7 @@ use crate::processors::Processors;
 use crate::run::Stop;
 use crate::trap::wfx;
 use anyvisor_abi::smccc::*;
+use applevisor::prelude::HypervisorError;
 use std::sync::Arc;
 
 /// The functions that exist, by their lower half: both widths where there are two.
@@ -42,20 +43,28 @@ pub fn call(machine: &mut Machine, id: u32) -> Result<i64, Stop> {
         }
         PSCI_CPU_OFF if machine.processors.others_on() => Ok(DENIED),
         PSCI_CPU_OFF => Err(Stop::CpuOff),
-        _ => answer(&machine.processors, id, [machine.x(1)?, machine.x(2)?, machine.x(3)?]),
+        _ => answer(&machine.processors, id, |n| machine.x(n)),
     }
 }
 
-/// Serves what any vCPU may ask for, and what does not matter who asks; `Ok` is X0.
-pub fn answer(all: &Arc<Processors>, id: u32, arguments: [u64; 3]) -> Result<i64, Stop> {
-    let [first, second, third] =
-        arguments.map(|value| if is_64_bit(id) { value } else { value & 0xffff_ffff });
+/// Serves what any vCPU may ask for, and what does not matter who asks; `Ok` is X0. `x` reads Xn.
+pub fn answer(
+    all: &Arc<Processors>,
+    id: u32,
+    x: impl Fn(u8) -> Result<u64, HypervisorError>,
+) -> Result<i64, Stop> {
+    let argument = |n| -> Result<u64, Stop> {
+        let value = x(n)?;
+        Ok(if is_64_bit(id) { value } else { value & 0xffff_ffff })
+    };
     Ok(match id {
         PSCI_VERSION => PSCI_VERSION_1_1 as i64,
-        PSCI_FEATURES => features(first as u32),
+        PSCI_FEATURES => features(argument(1)? as u32),
         PSCI_MIGRATE_INFO_TYPE => TOS_NOT_PRESENT_MP,
-        PSCI_AFFINITY_INFO_32 | PSCI_AFFINITY_INFO_64 => affinity_info(all, first, second),
-        PSCI_CPU_ON_32 | PSCI_CPU_ON_64 => all.on(first, second, third),
+        PSCI_AFFINITY_INFO_32 | PSCI_AFFINITY_INFO_64 => {
+            affinity_info(all, argument(1)?, argument(2)?)
+        }
+        PSCI_CPU_ON_32 | PSCI_CPU_ON_64 => all.on(argument(1)?, argument(2)?, argument(3)?),
         PSCI_SYSTEM_OFF => return Err(Stop::Off),
         PSCI_SYSTEM_RESET => return Err(Stop::Reset),
         _ => NOT_SUPPORTED,
