@@ -172,3 +172,50 @@ fn maintenance_of_one_vcpu_is_done_in_all_when_dsb_completes() {
         assert!(Instant::now() < deadline, "somebody is stuck");
     });
 }
+
+/// Four vCPUs that tell each other of maintenance without end, each of which now and then exits
+/// and changes the map itself: nobody waits for somebody who waits for it.
+#[test]
+fn waits_of_several_vcpus_and_changes_of_the_map_do_not_lock_each_other_out() {
+    const WAITERS: u64 = 4;
+    const EXITS: u64 = 1000;
+    let code: [u32; 8] = [
+        0xd280_0281, //    movz x1, #20
+        0xd508_831f, // 1: tlbi vmalle1is
+        0xd503_3b9f, //    dsb ish
+        0xd508_711f, //    ic ialluis
+        0xd503_3b9f, //    dsb ish
+        0xf100_0421, //    subs x1, x1, #1
+        0x54ff_ff61, //    b.ne 1b
+        0xd400_0002, //    hvc #0
+    ];
+    let host = vec![0u8; 0xc000];
+    let base = (host.as_ptr() as usize).next_multiple_of(0x4000);
+    let memory = GuestMemory::new(36, 0x4000);
+    memory.map(base, RAM, 0x4000, Perms::all()).unwrap();
+    for (i, pair) in code.chunks(2).enumerate() {
+        let both = u64::from(pair[0]) | u64::from(pair[1]) << 32;
+        write(&memory.enter(), RAM + 8 * i as u64, both);
+    }
+    let domain = Arc::new(Domain::default());
+    std::thread::scope(|scope| {
+        for which in 0..WAITERS {
+            let bell = Arc::new(Attention::default());
+            memory.attend(&bell);
+            let mut tlb = Tlb::of(domain.join(&bell));
+            let memory = &memory;
+            scope.spawn(move || {
+                let mut cpu = Cpu::new(36, 0);
+                let mut code = CodeCache::default();
+                let own = RAM + 0x10_0000 * (which + 1);
+                for _ in 0..EXITS {
+                    cpu.pc = RAM;
+                    let exit = run(&mut cpu, &mut tlb, &mut code, memory, &bell, &|| 0);
+                    assert!(matches!(exit, Exit::Exception(_)), "{exit:?}");
+                    memory.map(base, own, 0x4000, Perms::all()).unwrap();
+                    memory.unmap(own, 0x4000).unwrap();
+                }
+            });
+        }
+    });
+}

@@ -239,6 +239,26 @@ fn updates_of_two_vcpus_are_never_lost() {
     assert_eq!([ram.get(DATA + 0x40), ram.get(DATA + 0x48)], [2 * ROUNDS; 2]);
 }
 
+/// The words of a pair are compared, and not what stands above them in the registers.
+#[test]
+fn a_pair_of_words_is_compared_wherever_it_stands() {
+    const OLD: u64 = 0x2222_2222_1111_1111;
+    const NEW: u64 = 0x4444_4444_3333_3333;
+    for at in [DATA, DATA + 4, DATA + 8] {
+        let ram = Ram::new(&[CASP_W]);
+        ram.put(DATA, OLD << 32);
+        ram.put(DATA + 8, OLD >> 32);
+        let old = ram.get(at);
+        let mut cpu = cpu(Model::M1);
+        let above = 0xdead_beef << 32;
+        (cpu.x[0], cpu.x[2], cpu.x[3]) = (at, above | old & 0xffff_ffff, above | old >> 32);
+        (cpu.x[4], cpu.x[5]) = (above | NEW & 0xffff_ffff, above | NEW >> 32);
+        assert_eq!(ram.run(&mut cpu), None);
+        assert_eq!(ram.get(at), NEW, "{at:#x}");
+        assert_eq!((cpu.x[2], cpu.x[3]), (old & 0xffff_ffff, old >> 32), "{at:#x}");
+    }
+}
+
 #[test]
 fn uao_makes_unprivileged_accesses_privileged() {
     for (uao, at, result) in [

@@ -113,10 +113,11 @@ pub(super) fn compare_exchange(page: Page<'_>, va: u64, bytes: u32, old: u128, n
     }
 }
 
-/// Two values of `bytes` bytes side by side as one.
+/// Two values of `bytes` bytes side by side as one; what is above them does not count.
+#[inline(always)]
 pub(super) fn join(bytes: u32, values: (u64, u64)) -> u128 {
-    let low = u128::from(values.0) & (u128::MAX >> (128 - 8 * bytes));
-    low | u128::from(values.1) << (8 * bytes)
+    let mask = u64::MAX >> (64 - 8 * bytes);
+    u128::from(values.0 & mask) | u128::from(values.1 & mask) << (8 * bytes)
 }
 
 /// The two values of `bytes` bytes that stand side by side.

@@ -205,3 +205,19 @@ fn a_stepped_program_counts_the_same() {
     }
     assert_eq!((program.cpu.pc, program.cpu.x[1]), (CODE + 12, 2));
 }
+
+/// What is refused did not run: it is counted nowhere, and no counter goes back for its sake.
+#[test]
+fn a_refused_write_does_not_count() {
+    // MSR of an ID register: UNDEFINED.
+    const MSR_MIDR_X5: u32 = 0xd518_0005;
+    let mut program = Program::new(&[NOP, MSR_MIDR_X5]);
+    count(&mut program, 8);
+    program.run_to_hvc();
+    let pmu = &program.cpu.pmu;
+    assert_eq!(pmu.read(MonitorRegister::OverflowSet), 0);
+    program.put(VECTORS + 0x204, &[mrs_pmccntr(1), mrs_pmevcntr0(2), HVC]);
+    program.run_to_hvc();
+    assert_eq!((program.cpu.x[1], program.cpu.x[2]), (2, 3), "NOP, HVC; and the MRS");
+    assert_eq!(program.cpu.pmu.read(MonitorRegister::OverflowSet), 0);
+}

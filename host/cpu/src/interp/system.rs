@@ -122,8 +122,12 @@ impl Interp<'_> {
         rt: u32,
         value: u64,
     ) -> Result<(), Stopped> {
+        let register = sysreg::writable(self.cpu, encoding, rt).map_err(|r| self.refused(r))?;
+        // It happens, so it counts, and as the monitors were set before.
         self.count_so_far(self.unfinished().saturating_sub(1));
-        sysreg::write(self.cpu, encoding, rt, value, self.now).map_err(|r| self.refused(r))?;
+        if let Some(register) = register {
+            sysreg::put(self.cpu, register, value, self.now);
+        }
         if std::mem::take(&mut self.cpu.tlb_stale) {
             self.tlb.flush_all();
             self.stale = self.stale.max(Stale::Translations);

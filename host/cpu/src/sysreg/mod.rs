@@ -113,21 +113,13 @@ pub fn read(cpu: &mut Cpu, encoding: Encoding, rt: u32, now: Now) -> Result<u64,
     }
 }
 
-/// MSR (register) at the current exception level. `rt` is the source, for the syndrome.
+/// Whether an MSR (register) at the current exception level happens, and what it then
+/// [`put`]s. `rt` is the source, for the syndrome.
 ///
 /// # Errors
 /// Who hears of an access that does not happen.
-pub fn write(
-    cpu: &mut Cpu,
-    encoding: Encoding,
-    rt: u32,
-    value: u64,
-    now: Now,
-) -> Result<(), Refusal> {
-    if let Some(register) = permit(cpu, encoding, rt, false)? {
-        put(cpu, register, value, now);
-    }
-    Ok(())
+pub fn writable(cpu: &Cpu, encoding: Encoding, rt: u32) -> Result<Option<SysReg>, Refusal> {
+    permit(cpu, encoding, rt, false)
 }
 
 /// `hv_vcpu_get_sys_reg`: by the API's ID, whatever the guest may. `None`: no such register.
@@ -239,7 +231,7 @@ fn of_model(cpu: &Cpu, register: SysReg) -> u64 {
 }
 
 /// What a write does.
-fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
+pub fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
     let row = register.row();
     let kept = row.masked(value) | value & of_model(cpu, register);
     let effect = match row.kind {

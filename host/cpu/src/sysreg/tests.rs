@@ -26,7 +26,14 @@ fn mrs(cpu: &mut Cpu, register: SysReg) -> Result<u64, Refusal> {
 }
 
 fn msr(cpu: &mut Cpu, register: SysReg, value: u64) -> Result<(), Refusal> {
-    write(cpu, register.encoding(), 3, value, &now)
+    write(cpu, register.encoding(), value)
+}
+
+fn write(cpu: &mut Cpu, encoding: Encoding, value: u64) -> Result<(), Refusal> {
+    if let Some(register) = writable(cpu, encoding, 3)? {
+        put(cpu, register, value, &now);
+    }
+    Ok(())
 }
 
 /// The syndrome of `mrs x3, register` or `msr register, x3`.
@@ -136,8 +143,8 @@ fn the_hypervisors_registers_exit() {
     ];
     for encoding in foreign {
         let exit = Err(Refusal::Exit(syndrome(encoding, false)));
-        assert_eq!(write(&mut cpu(Mode::El1h), encoding, 3, 0, &now), exit, "{encoding}");
-        let at_el0 = write(&mut cpu(Mode::El0t), encoding, 3, 0, &now);
+        assert_eq!(write(&mut cpu(Mode::El1h), encoding, 0), exit, "{encoding}");
+        let at_el0 = write(&mut cpu(Mode::El0t), encoding, 0);
         assert_eq!(at_el0, Err(Refusal::Undefined), "{encoding}");
     }
 }
@@ -198,7 +205,7 @@ fn reserved_id_registers_read_as_zero_at_el1() {
     assert_eq!(read(&mut cpu(Mode::El1h), id_pfr0, 3, &now), Ok(0));
     let trap = Err(Refusal::Trap(syndrome(id_pfr0, true)));
     assert_eq!(read(&mut cpu(Mode::El0t), id_pfr0, 3, &now), trap);
-    assert_eq!(write(&mut cpu(Mode::El1h), id_pfr0, 3, 0, &now), Err(Refusal::Undefined));
+    assert_eq!(write(&mut cpu(Mode::El1h), id_pfr0, 0), Err(Refusal::Undefined));
 }
 
 #[test]
