@@ -165,8 +165,12 @@ fn check_cpsr(pstate: Pstate) -> Result<(), HvError> {
 impl Vcpu for SoftwareVcpu {
     fn run(&mut self) -> Result<Exit, HvError> {
         check_cpsr(self.cpu.pstate)?;
-        // Bits that PSTATE does not have: readable back by the API until the guest runs.
+        // Bits that PSTATE, FPCR and FPSR do not have: readable back by the API until the guest runs.
         self.cpu.pstate.0 &= self.cpu.spsr_fields();
+        for register in [SysReg::FPCR, SysReg::FPSR] {
+            let value = register.row().masked(self.cpu.get(register));
+            self.cpu.set(register, value);
+        }
         let stepped = debug::return_ss(&self.cpu, self.cpu.pstate.0, true);
         self.cpu.pstate.put(pstate::SS, stepped);
         if std::mem::take(&mut self.cpu.tlb_stale) {
@@ -286,5 +290,38 @@ impl Vcpu for SoftwareVcpu {
 
     fn exec_time(&self) -> u64 {
         (self.stopwatch.nanoseconds)(self.ran_for)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// MRS X0, FPCR; MRS X1, FPSR; HVC #0
+    const WORDS: [u32; 3] = [0xd53b_4400, 0xd53b_4421, 0xd400_0002];
+
+    #[test]
+    fn a_guest_sees_no_bits_that_its_registers_do_not_have() {
+        let clock = || 0;
+        let stopwatch = Stopwatch { read: clock, nanoseconds: |ticks| ticks };
+        let engine = Software { clock, stopwatch, processor: Processor::default() };
+        let vm = engine.create_vm(&VmConfig { ipa_bits: 36, granule: 0x4000 }).unwrap();
+        let mut host = vec![0u32; 0x8000 / 4];
+        let base = (host.as_ptr() as usize).next_multiple_of(0x4000);
+        let first = (base - host.as_ptr() as usize) / 4;
+        host[first..][..WORDS.len()].copy_from_slice(&WORDS);
+        vm.map(base, 0, 0x4000, Perms::all()).unwrap();
+        let mut vcpu = vm.create_vcpu(0, &VcpuConfig::default()).unwrap();
+        // CPACR_EL1.FPEN
+        vcpu.set_sys_reg(0xc082, 3 << 20).unwrap();
+        vcpu.set_reg(Reg::Fpcr, u64::MAX);
+        vcpu.set_reg(Reg::Fpsr, u64::MAX);
+        assert_eq!(vcpu.reg(Reg::Fpcr), u64::MAX);
+        assert!(matches!(vcpu.run(), Ok(Exit::Exception(_))));
+        // AHP, DN, FZ, RMode, FZ16; QC, IDC and the five of IEEE 754.
+        assert_eq!(vcpu.reg(Reg::X(0)), 0x07c8_0000);
+        assert_eq!(vcpu.reg(Reg::X(1)), 0x0800_009f);
+        drop(vcpu);
+        vm.unmap(0, 0x4000).unwrap();
     }
 }

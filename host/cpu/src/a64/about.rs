@@ -81,7 +81,7 @@ fn parts(picture: &str, fields: &[(&'static str, &'static str)], word: u32) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::a64::Field;
+    use crate::a64::{Field, Pattern};
 
     #[test]
     fn a_word_is_taken_apart_as_the_manual_draws_it() {
@@ -122,6 +122,26 @@ mod tests {
                 found.sort_unstable();
                 assert_eq!(found, expected, "{}", row.name());
             }
+        }
+    }
+
+    /// The comment in front of a row is read without its neighbours: it must say for itself which
+    /// instructions they are.
+    #[test]
+    fn every_note_names_instructions_of_its_row() {
+        for row in Row::all() {
+            let Pattern { mask, value, .. } = row.pattern();
+            let words = (0..4096u32).map(|i| i.wrapping_mul(0x9e37_79b9) & !mask | value);
+            let words: Vec<_> = words.filter(|word| Row::of(*word) == row).collect();
+            let Some(note) = words.first().map(|word| About::of(*word).unwrap().note) else {
+                panic!("{} has no words", row.name());
+            };
+            let names: Vec<_> = note.split(|c: char| !c.is_alphanumeric()).collect();
+            let named = words.iter().any(|word| {
+                let text = crate::text(*word, 0).to_uppercase();
+                names.contains(&text.split(['\t', '.']).next().unwrap_or_default())
+            });
+            assert!(named, "{}: {note}", row.name());
         }
     }
 

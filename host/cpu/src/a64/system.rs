@@ -136,7 +136,7 @@ rows! {
             Ok(())
         }
 
-    /// DSB, DMB: opc is 00 or 01.
+    /// DSB; with CRm 0 or 4 its names are SSBB and PSSBB.
     Dsb "11010101000000110011mmmm10011111" { crm = m }
         text |i, pc| { format!("dsb\t{}", barrier(i.crm)) }
         execute |i, e| {

@@ -41,9 +41,10 @@
 //!   registers is stored on the way out, in code beside the block.
 //! * **Flags**: whoever sets flags sets all four, so the flags of [`Op::Adds`] are dead if another
 //!   setter follows with no reader ([`Op::Select`], [`Op::BranchCond`], [`Op::AddWithCarry`],
-//!   [`Op::Adcs`], [`Op::CompareIf`], [`Op::Nzcv`]) between, but for the way out of a stop, which
-//!   can make them anew. They are never values here: they stay in the host's flags between the
-//!   setter and its readers. [`Op::SetNzcv`] is for flags that no arithmetic of the host makes.
+//!   [`Op::Adcs`], [`Op::CompareIf`], [`Op::Nzcv`], [`Op::Mrs`] of NZCV) between, but for the way
+//!   out of a stop, which can make them anew. They are never values here: they stay in the host's
+//!   flags between the setter and its readers. [`Op::SetNzcv`] is for flags that no arithmetic of
+//!   the host makes.
 //! * **Loads and stores** carry size, ordering, privilege and the syndrome in their
 //!   [`Access`], and the address as an operand: a base register, or its sum with a constant. Accesses
 //!   with the same base and near constants can share one look at the TLB. A hit is done in line; all

@@ -8,6 +8,15 @@
 //!     set_reg.x x0, %2                @0x1008: an address
 //!     set_reg_sp.x x1, %1
 //! ```
+//!
+//! A function of vectors has its lanes behind its name, and then what the instruction says besides,
+//! if that is not 0; a conversion, where it comes from and how it is rounded:
+//!
+//! ```text
+//!     %q1 = fadd.4x32 %q0, %q0                     four lanes of 32 bits
+//!     %q2 = xar.2x64.0xf %q0, %q1                  rotated by 15
+//!     %q3 = fcvts.1x64.from32.fraction5.zero %q0   from 32 bits to 64, 5 of them a fraction
+//! ```
 
 use super::operations::operations;
 use super::{Block, Op, Operands, Out, Q, Step, V};
@@ -16,6 +25,7 @@ use crate::a64::system::register;
 use crate::emit::{Access, Atomic, Barrier, Call, Indirect, Pointer, PstateField, Size};
 use crate::model::Feature;
 use crate::vector::Shape;
+use crate::vector::float_convert::Conversion;
 use anyvisor_arch::sysreg::Encoding;
 use std::fmt::{self, Display, Formatter};
 
@@ -180,10 +190,25 @@ impl Argument for Encoding {
     }
 }
 
+/// A rounding mode by its number in an immediate.
+fn rounding(number: u32) -> &'static str {
+    ["even", "up", "down", "zero", "away", "", "", "fpcr"][number as usize & 7]
+}
+
 impl Argument for Shape {
-    fn show(&self, _: &str, line: &mut Line) {
+    /// Of the function that the line bears the name of.
+    fn show(&self, function: &str, line: &mut Line) {
         line.suffix(format!("{}x{}", self.lanes, self.bits()));
-        if self.imm != 0 {
+        if Conversion::is_of(function) {
+            let conversion = Conversion::of(self.imm);
+            line.suffix(format!("from{}", 8 << conversion.from));
+            if conversion.fraction != 0 {
+                line.suffix(format!("fraction{}", conversion.fraction));
+            }
+            line.suffix(rounding(conversion.rounding));
+        } else if function == "frint" {
+            line.suffix(rounding(self.imm));
+        } else if self.imm != 0 {
             line.suffix(format!("{:#x}", self.imm));
         }
     }
@@ -215,7 +240,7 @@ macro_rules! arguments {
                     } )*)*
                     Op::Vector { function, shape, operands: Operands(operands) } => {
                         self.name = function.name.into();
-                        shape.show("shape", self);
+                        shape.show(function.name, self);
                         operands.iter().for_each(|operand| operand.show("operand", self));
                     }
                 }

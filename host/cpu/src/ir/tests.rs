@@ -75,6 +75,21 @@ fn vectors_have_numbers_of_their_own() {
     assert_eq!(again(&block), block);
 }
 
+#[test]
+fn what_a_function_is_told_besides_is_printed_for_people() {
+    let texts = [
+        // FCVTZS X0, S1, #5; SCVTF V0.4S, V1.4S; FRINTN D0, D1; XAR V4.2D, V7.2D, V5.2D, #15
+        (0x9e18_ec20, "%q1 = fcvts.1x64.from32.fraction5.zero %q0"),
+        (0x4e21_d820, "%q1 = scvtf.4x32.from32.fpcr %q0"),
+        (0x1e64_4020, "%q1 = frint.1x64.even %q0"),
+        (0xce85_3ce4, "%q2 = xar.2x64.0xf %q0, %q1"),
+    ];
+    for (word, text) in texts {
+        let steps = record([word]).steps;
+        assert!(steps.iter().any(|step| step.text(0) == text), "{}", crate::text(word, 0));
+    }
+}
+
 /// Nothing is lost and nothing moved when a block is said again; and each number is used only
 /// after it was given, or `replay` would panic.
 #[test]

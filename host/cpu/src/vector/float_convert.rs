@@ -35,6 +35,11 @@ impl Conversion {
         Self { from: imm >> 10, fraction: imm >> 3 & 0x7f, rounding: imm & 7 }
     }
 
+    /// Whether the immediate of the function of this name is one.
+    pub fn is_of(function: &str) -> bool {
+        matches!(function, "fcvts" | "fcvtu" | "scvtf" | "ucvtf" | "fcvt")
+    }
+
     /// The rounding mode, which may be FPCR's.
     fn rounding(self, fp: &Fp) -> Rounding {
         if self.rounding == FPCR {

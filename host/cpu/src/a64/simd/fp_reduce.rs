@@ -75,7 +75,7 @@ rows! {
             compute(e, of_two(i.opcode, i.a), (S + i.double, 2), [i.rd, i.rn])
         }
 
-    /// The same of halves.
+    /// FADDP, FMAXP, FMINP, FMAXNMP, FMINNMP (scalar) of halves.
     FpPairHalf "01011110a011000011oo10nnnnnddddd" { a = a, opcode = o, rn = n, rd = d }
         unless |i| of_two(i.opcode, i.a).is_none(),
         text |i, pc| { pair_text(of_two(i.opcode, i.a), H, [i.rd, i.rn]) }
@@ -87,7 +87,7 @@ rows! {
         text |i, pc| { across_text(of_more(i.opcode, i.a), S, 1, [i.rd, i.rn]) }
         execute |i, e| { compute(e, of_more(i.opcode, i.a), (S, 4), [i.rd, i.rn]) }
 
-    /// The same of four halves or eight.
+    /// FMAXV, FMINV, FMAXNMV, FMINNMV of four halves or eight.
     FpAcrossHalf "0q001110a011000011oo10nnnnnddddd" { q = q, a = a, opcode = o, rn = n, rd = d }
         unless |i| of_more(i.opcode, i.a).is_none(),
         text |i, pc| { across_text(of_more(i.opcode, i.a), H, i.q, [i.rd, i.rn]) }

@@ -131,7 +131,7 @@ rows! {
             compute(e, operation, Shape::vector(S + i.double, i.q), [i.rd, i.rn, i.rm])
         }
 
-    /// The same of vectors of halves.
+    /// FADD, FSUB, FMUL, FDIV, FMLA, FMAX, FADDP, FCMEQ, ... of vectors of halves.
     FpThreeSameHalf "0qu01110a10mmmmm00ooo1nnnnnddddd"
         { q = q, unsigned = u, a = a, rm = m, opcode = o, rn = n, rd = d }
         unless |i| of_vectors(i.opcode, i.unsigned, i.a, H).is_none(),
@@ -157,7 +157,7 @@ rows! {
             compute(e, operation, Shape::scalar(S + i.double), [i.rd, i.rn, i.rm])
         }
 
-    /// The same of halves.
+    /// FMULX, FCMEQ, FCMGE, FCMGT, FACGE, FACGT, FABD, FRECPS, FRSQRTS of halves.
     FpThreeSameScalarHalf "01u11110a10mmmmm00ooo1nnnnnddddd"
         { unsigned = u, a = a, rm = m, opcode = o, rn = n, rd = d }
         unless |i| of_scalars(i.opcode, i.unsigned, i.a).is_none(),

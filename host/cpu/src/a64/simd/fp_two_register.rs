@@ -218,7 +218,7 @@ rows! {
             compute(e, signs(i.opcode, i.unsigned, S + i.double, Vector(i.q)), [i.rd, i.rn])
         }
 
-    /// The same of vectors of halves.
+    /// FABS, FNEG, FCMGT, FCMGE, FCMEQ, FCMLE, FCMLT (zero): vectors of halves.
     FpSignsHalf "0qu011101111100011oo10nnnnnddddd"
         { q = q, unsigned = u, opcode = o, rn = n, rd = d }
         unless |i| signs(i.opcode, i.unsigned, H, Vector(i.q)).is_none(),
@@ -236,7 +236,7 @@ rows! {
             compute(e, signs(i.opcode, i.unsigned, S + i.double, Scalar), [i.rd, i.rn])
         }
 
-    /// The same of scalars that are halves.
+    /// FCMGT, FCMGE, FCMEQ, FCMLE, FCMLT (zero): scalars that are halves.
     FpSignsScalarHalf "01u111101111100011oo10nnnnnddddd"
         { unsigned = u, opcode = o, rn = n, rd = d }
         unless |i| signs(i.opcode, i.unsigned, H, Scalar).is_none(),
@@ -258,7 +258,8 @@ rows! {
             compute(e, choice, [i.rd, i.rn])
         }
 
-    /// The same of vectors of halves.
+    /// FRINTN, FRINTP, FRINTM, FRINTZ, FRINTA, FRINTX, FRINTI, FCVTNS, FCVTPS, FCVTMS, FCVTZS and
+    /// the same to unsigned: vectors of halves.
     FpRoundingsHalf "0qu01110a111100110oo10nnnnnddddd"
         { q = q, unsigned = u, a = a, opcode = o, rn = n, rd = d }
         unless |i| roundings(i.opcode, (i.unsigned, i.a), H, Vector(i.q)).is_none(),
@@ -278,7 +279,7 @@ rows! {
             compute(e, roundings(i.opcode, (i.unsigned, i.a), S + i.double, Scalar), [i.rd, i.rn])
         }
 
-    /// The same of scalars that are halves.
+    /// FCVTNS, FCVTPS, FCVTMS, FCVTZS and the same to unsigned: scalars that are halves.
     FpRoundingsScalarHalf "01u11110a111100110oo10nnnnnddddd"
         { unsigned = u, a = a, opcode = o, rn = n, rd = d }
         unless |i| roundings(i.opcode, (i.unsigned, i.a), H, Scalar).is_none(),
@@ -298,7 +299,7 @@ rows! {
             compute(e, conversions(i.opcode, i.unsigned, S + i.double, Vector(i.q)), [i.rd, i.rn])
         }
 
-    /// The same of vectors of halves.
+    /// FCVTAS, FCVTAU, SCVTF, UCVTF: vectors of halves.
     FpConversionsHalf "0qu011100111100111oo10nnnnnddddd"
         { q = q, unsigned = u, opcode = o, rn = n, rd = d }
         unless |i| conversions(i.opcode, i.unsigned, H, Vector(i.q)).is_none(),
@@ -316,7 +317,7 @@ rows! {
             compute(e, conversions(i.opcode, i.unsigned, S + i.double, Scalar), [i.rd, i.rn])
         }
 
-    /// The same of scalars that are halves.
+    /// FCVTAS, FCVTAU, SCVTF, UCVTF: scalars that are halves.
     FpConversionsScalarHalf "01u111100111100111oo10nnnnnddddd"
         { unsigned = u, opcode = o, rn = n, rd = d }
         unless |i| conversions(i.opcode, i.unsigned, H, Scalar).is_none(),
@@ -336,7 +337,7 @@ rows! {
             compute(e, estimates(i.opcode, i.unsigned, S + i.double, Vector(i.q)), [i.rd, i.rn])
         }
 
-    /// The same of vectors of halves.
+    /// FRECPE, FRSQRTE, FSQRT: vectors of halves.
     FpEstimatesHalf "0qu011101111100111o110nnnnnddddd"
         { q = q, unsigned = u, opcode = o, rn = n, rd = d }
         unless |i| estimates(i.opcode, i.unsigned, H, Vector(i.q)).is_none(),
@@ -354,7 +355,7 @@ rows! {
             compute(e, estimates(i.opcode, i.unsigned, S + i.double, Scalar), [i.rd, i.rn])
         }
 
-    /// The same of scalars that are halves.
+    /// FRECPE, FRSQRTE, FRECPX: scalars that are halves.
     FpEstimatesScalarHalf "01u111101111100111o110nnnnnddddd"
         { unsigned = u, opcode = o, rn = n, rd = d }
         unless |i| estimates(i.opcode, i.unsigned, H, Scalar).is_none(),
