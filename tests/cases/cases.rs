@@ -8,6 +8,7 @@
 //! file::NAME       a file that is no kernel: one clear line, exit status 2
 //! usage::NAME      a command line that does not fit: the same
 //! guest::NAME      a guest that hangs, crashes or lies: the report, exit status 1
+//! vcpus::NAME      a guest of several vCPUs: the machine ends, and for the right reason
 //! ```
 //!
 //! What is not there (a kernel, QEMU) is one ignored test that says why.
@@ -20,6 +21,7 @@ mod file;
 mod guest;
 mod program;
 mod qemu;
+mod vcpus;
 
 use libtest_mimic::{Arguments, Completion, Trial};
 use std::process::ExitCode;
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     trials.extend(qemu::trials());
     trials.extend(file::trials());
     trials.extend(guest::trials());
+    trials.extend(vcpus::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

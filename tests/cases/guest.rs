@@ -24,26 +24,26 @@ struct Row {
 const UART: u32 = 0x0900;
 
 // Words as `aarch64-linux-gnu-as` makes them.
-const LOOP: u32 = 0x1400_0000; // b .
-const HVC: u32 = 0xd400_0002; // hvc #0
+pub const LOOP: u32 = 0x1400_0000; // b .
+pub const HVC: u32 = 0xd400_0002; // hvc #0
 const SMC: u32 = 0xd400_0003; // smc #0
-const WFI: u32 = 0xd503_207f;
+pub const WFI: u32 = 0xd503_207f;
 const MSR_VBAR_X1: u32 = 0xd518_c001;
 const UDF: u32 = 0x0000_0000;
 const BR_X1: u32 = 0xd61f_0020;
 
 /// `movz xD, #imm, lsl #16*hw`
-fn movz(d: u32, imm: u32, hw: u32) -> u32 {
+pub fn movz(d: u32, imm: u32, hw: u32) -> u32 {
     0xd280_0000 | hw << 21 | imm << 5 | d
 }
 
 /// `movk xD, #imm, lsl #16*hw`
-fn movk(d: u32, imm: u32, hw: u32) -> u32 {
+pub fn movk(d: u32, imm: u32, hw: u32) -> u32 {
     0xf280_0000 | hw << 21 | imm << 5 | d
 }
 
 /// Loads a function identifier to W0 and calls it.
-fn call(id: u32) -> [u32; 3] {
+pub fn call(id: u32) -> [u32; 3] {
     [movz(0, id & 0xffff, 0), movk(0, id >> 16, 1), HVC]
 }
 

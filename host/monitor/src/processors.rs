@@ -3,8 +3,8 @@
 //! ```text
 //!   vCPU 0's thread                    a secondary's thread
 //!   ---------------                    --------------------
-//!   CPU_ON ----- spawn --------------> creates its vCPU, says so
-//!        <------ handle, or an error --+
+//!   CPU_ON ----- spawn --------------> creates its vCPU: its slot is on
+//!        <------ it is, or its end ----+
 //!                                      run, exit, answer, run, ...        (secondary.rs)
 //!        <------ Event::Stop ----------+ SYSTEM_OFF, or what it has no answer to
 //!   drop ------- ending, vcpus_exit -> destroys its vCPU, ends
@@ -13,6 +13,10 @@
 //! The framework wants a vCPU to be created, run and destroyed on one thread, and at most one on
 //! a thread; switching off is the thread's end, switching on a new thread with a new vCPU, which
 //! is in the state of a reset as PSCI wants it.
+//!
+//! A slot is changed from off by whoever switches on, and from then on by its own thread alone:
+//! when `end` has looked at the slots, each thread has either been in its slot, and was told to
+//! stop, or it will find that the machine is ending before it enters the guest.
 //!
 //! Left out: vCPU 0 cannot be switched off while others run (CPU_OFF answers DENIED); there is
 //! no CPU_ON of vCPU 0, because it is never off.
@@ -127,12 +131,16 @@ impl Processors {
         self.lock().iter().any(|slot| !matches!(slot, Slot::Off))
     }
 
-    /// AFFINITY_INFO of one vCPU: 0 on, 1 off.
+    /// AFFINITY_INFO of one vCPU: 0 on, 1 off, 2 on its way.
     pub fn affinity_info(&self, target: u64) -> i64 {
         match self.number(target) {
             None => INVALID_PARAMETERS,
             Some(0) => 0,
-            Some(n) => matches!(self.lock()[usize::from(n) - 1], Slot::Off).into(),
+            Some(n) => match self.lock()[usize::from(n) - 1] {
+                Slot::On(_) => 0,
+                Slot::Off => 1,
+                Slot::Pending => 2,
+            },
         }
     }
 
@@ -163,31 +171,29 @@ impl Processors {
         {
             let mut threads = self.threads();
             threads.retain(|thread| !thread.is_finished());
-            threads.extend(thread.ok());
+            match thread {
+                Ok(thread) => threads.push(thread),
+                Err(_) => self.set(number, Slot::Off),
+            }
         }
         // Not under a lock: a framework may make other threads wait for the creation.
-        let handle = created.recv().ok();
-        let slot = &mut self.lock()[usize::from(number) - 1];
-        match handle {
-            None => {
-                *slot = Slot::Off;
-                INTERNAL_FAILURE
-            }
-            Some(handle) => {
-                // It may have switched itself off again already.
-                if let Slot::Pending = slot {
-                    *slot = Slot::On(handle);
-                }
-                SUCCESS
-            }
+        created.recv().map_or(INTERNAL_FAILURE, |()| SUCCESS)
+    }
+
+    fn set(&self, number: u8, state: Slot) {
+        if let Some(slot) = self.lock().get_mut(usize::from(number).wrapping_sub(1)) {
+            *slot = state;
         }
     }
 
+    /// Notes that a secondary's vCPU exists. To be said by its thread before it enters the guest.
+    pub fn is_on(&self, number: u8, handle: VcpuHandle) {
+        self.set(number, Slot::On(handle));
+    }
+
     /// Notes that a secondary is off. Its thread's last act.
-    pub fn off(&self, number: u8) {
-        if let Some(slot) = self.lock().get_mut(usize::from(number).wrapping_sub(1)) {
-            *slot = Slot::Off;
-        }
+    pub fn is_off(&self, number: u8) {
+        self.set(number, Slot::Off);
     }
 
     /// Stops every secondary and waits for the end of its thread.

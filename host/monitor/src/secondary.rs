@@ -9,13 +9,11 @@ use crate::alarm::Event;
 use crate::machine::X;
 use crate::processors::{Processors, Start, mpidr};
 use crate::run::Stop;
-use crate::trap::{psci, sysreg, undefined};
+use crate::trap::{hypercall, psci, sysreg, undefined};
 use anyvisor_abi::smccc;
 use anyvisor_arch::esr::{Esr, ExceptionClass, Wait};
 use anyvisor_arch::pstate;
-use applevisor::prelude::{
-    ExitReason, HypervisorError, Reg, SysReg, Vcpu, VcpuConfig, VcpuExit, VcpuHandle,
-};
+use applevisor::prelude::{ExitReason, HypervisorError, Reg, SysReg, Vcpu, VcpuConfig, VcpuExit};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -31,7 +29,9 @@ enum Next {
 
 /// The life of a secondary, on its own thread: from CPU_ON to CPU_OFF or the machine's end.
 /// `created` hears of its vCPU; it is dropped without a word if there is none.
-pub fn live(all: &Arc<Processors>, start: Start, created: &SyncSender<VcpuHandle>) {
+pub fn live(all: &Arc<Processors>, start: Start, created: &SyncSender<()>) {
+    // Declared first: it goes off when its vCPU is gone, however this ends.
+    let _off = Off(all, start.number);
     // A configuration of our own: without one the binding releases a null pointer.
     let vcpu = all.vm().vcpu_with_config(VcpuConfig::new());
     let vcpu = vcpu.and_then(|vcpu| reset_state(&vcpu, start).map(|()| vcpu));
@@ -42,14 +42,22 @@ pub fn live(all: &Arc<Processors>, start: Start, created: &SyncSender<VcpuHandle
             return;
         }
     };
-    if created.send(vcpu.get_handle()).is_err() {
+    all.is_on(start.number, vcpu.get_handle());
+    if created.send(()).is_err() {
         return;
     }
     if let Err(stop) = run(all, &vcpu, start.number) {
         all.remote().send(Event::Stop(stop));
     }
-    drop(vcpu);
-    all.off(start.number);
+}
+
+/// Says that a secondary is off, when dropped.
+struct Off<'a>(&'a Processors, u8);
+
+impl Drop for Off<'_> {
+    fn drop(&mut self) {
+        self.0.is_off(self.1);
+    }
 }
 
 /// The state of PSCI's CPU_ON (DEN 0022, "Initial core configuration"): EL1h, everything masked,
@@ -118,6 +126,7 @@ fn call(all: &Arc<Processors>, vcpu: &Vcpu) -> Result<Next, Stop> {
     let id = vcpu.get_reg(Reg::X0)? as u32;
     let result = match id {
         smccc::SMCCC_VERSION => smccc::SMCCC_VERSION_1_2 as i64,
+        smccc::SMCCC_ARCH_FEATURES => hypercall::arch_features(vcpu.get_reg(Reg::X1)? as u32),
         smccc::PSCI_CPU_OFF => return Ok(Next::Off),
         smccc::PSCI_CPU_SUSPEND_32 | smccc::PSCI_CPU_SUSPEND_64 => {
             std::thread::sleep(NAP);

@@ -255,7 +255,8 @@ registers! {
     DBGWCR15_EL1      (2, 0,  0, 15, 7) El1 El1, Gated(DebugComparator), 0,           DBGWCR_FIELDS, 0,           [], Always;
 
     // Performance monitors. Where ID_AA64DFR0_EL1.PMUVer is 0, Hypervisor.framework exits on them at
-    // EL1, and at EL0 they are UNDEFINED here. PMMIR_EL1 is of a later version.
+    // EL1, and at EL0 they are UNDEFINED here. PMMIR_EL1 is of a later version
+    // than the monitors that may be shown: with them it is UNDEFINED.
     PMINTENSET_EL1    (3, 0,  9, 14, 1) El1   El1,   Monitor(InterruptSet), 0, 0, 0, [], None;
     PMINTENCLR_EL1    (3, 0,  9, 14, 2) El1   El1,   Monitor(InterruptClear), 0, 0, 0, [], None;
     PMMIR_EL1         (3, 0,  9, 14, 6) El1   Never, HypervisorTrap, 0, 0, 0, [], None;

@@ -22,14 +22,17 @@ const BTI_C: u32 = 0xd503_245f;
 const BTI_J: u32 = 0xd503_249f;
 const BTI_JC: u32 = 0xd503_24df;
 const PACIASP: u32 = 0xd503_233f;
+const BR_X9: u32 = 0xd61f_0120;
 
-/// PSTATE.BTYPE after BLR; after BR by a register other than X16 and X17; after BR by X16.
+/// PSTATE.BTYPE after BLR; after BR by a register other than X16 and X17 in a guarded page; after
+/// BR by X16, or by any register in a page that is not guarded.
 const BLR: u64 = 0b10;
 const BR: u64 = 0b11;
 const BR_X16: u64 = 0b01;
 
-/// Branches to `target` so that BTYPE is `btype`; there is one instruction and a RET.
-fn branch(target: u64, btype: u64) -> Option<Trap> {
+/// Branches to `target` so that BTYPE is `btype`; there is one instruction and a RET. `springboard`
+/// stands in a guarded page: BTI jc, BR X9.
+fn branch(target: u64, btype: u64, springboard: u64) -> Option<Trap> {
     // SAFETY: what is called returns at once, or takes the exception that is announced, whose
     // handler returns for it. PACIASP does nothing while SCTLR_EL1.EnIA is 0.
     try_catch(
@@ -40,9 +43,15 @@ fn branch(target: u64, btype: u64) -> Option<Trap> {
         || unsafe {
             match btype {
                 BLR => asm!("blr {}", in(reg) target, out("x30") _, options(nostack)),
-                BR => {
-                    asm!("adr x30, 2f", "br {}", "2:", in(reg) target, out("x30") _, options(nostack))
-                }
+                BR => asm!(
+                    "adr x30, 2f",
+                    "br x16",
+                    "2:",
+                    in("x16") springboard,
+                    in("x9") target,
+                    out("x30") _,
+                    options(nostack)
+                ),
                 _ => {
                     asm!("adr x30, 2f", "br x16", "2:", in("x16") target, out("x30") _, options(nostack))
                 }
@@ -53,10 +62,10 @@ fn branch(target: u64, btype: u64) -> Option<Trap> {
 
 case! {
     /// In a guarded page (GP = 1) the first instruction after an indirect branch must accept its
-    /// BTYPE: BTI c calls and jumps by X16, BTI j jumps, BTI jc all; PACIASP as BTI c;
-    /// BTI without a letter, and everything else, none.
+    /// BTYPE: BTI c calls and jumps by X16, BTI j jumps, BTI jc all; PACIASP too, as SCTLR_EL1.BT1
+    /// is 0; BTI without a letter, and everything else, none.
     "bti.landing_pads": "in a guarded page only the right landing pad takes a BLR or a BR";
-    reference: "DDI 0487: BTI; PSTATE.BTYPE; Branch Target exception, EC 0x0d; stage 1 GP";
+    reference: "DDI 0487: BTI; PSTATE.BTYPE; SCTLR_EL1.BT1; EC 0x0d; stage 1 GP";
     needs: Needs::NONE;
     fn landing_pads() {
         if pfr1::BT.get(ID_AA64PFR1_EL1.get()) == 0 {
@@ -66,37 +75,37 @@ case! {
         let mut window = Window::open(Granule::K4, 39);
         let page = window.page(0x5000, GUARDED);
         let free = window.page(0x7000, GUARDED & !GP);
+        let springboard = window.page(0x9000, GUARDED);
+        write_code(springboard.pa, BTI_JC);
+        write_code(springboard.pa + 4, BR_X9);
         let pads = [
             (NOP, false, false, false),
             (BTI, false, false, false),
             (BTI_C, true, false, true),
             (BTI_J, false, true, true),
             (BTI_JC, true, true, true),
-            (PACIASP, true, false, true),
+            (PACIASP, true, true, true),
         ];
         for (pad, call, jump, jump_x16) in pads {
             for (btype, accepted) in [(BLR, call), (BR, jump), (BR_X16, jump_x16)] {
                 for (page, guarded) in [(page, true), (free, false)] {
                     write_code(page.pa, pad);
                     write_code(page.pa + 4, RET);
-                    // From a page that is not guarded BR sets BTYPE 0b01 by any register.
-                    let seen = if btype == BR { BR_X16 } else { btype };
-                    let accepted = if btype == BR { jump_x16 } else { accepted };
-                    match branch(page.va, btype) {
+                    match branch(page.va, btype, springboard.va) {
                         None => assert!(
                             accepted || !guarded,
-                            "{pad:#x} took a branch with BTYPE {seen:#b}"
+                            "{pad:#x} took a branch with BTYPE {btype:#b}"
                         ),
                         Some(trap) => {
                             assert!(
                                 !accepted && guarded,
-                                "{pad:#x} refused BTYPE {seen:#b}: {}",
+                                "{pad:#x} refused BTYPE {btype:#b}: {}",
                                 trap.esr
                             );
-                            let wanted = Esr::new(ExceptionClass::BranchTarget, seen);
+                            let wanted = Esr::new(ExceptionClass::BranchTarget, btype);
                             check_eq!(trap.esr.0, wanted.0, "ESR_EL1 at {:#x}", pad);
                             check_eq!(trap.elr, page.va, "ELR_EL1");
-                            check_eq!(trap.spsr & BTYPE, seen << 10, "SPSR_EL1.BTYPE");
+                            check_eq!(trap.spsr & BTYPE, btype << 10, "SPSR_EL1.BTYPE");
                         }
                     }
                 }

@@ -188,6 +188,10 @@ fn look_up(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<
     for &rule in row.rules {
         traps::check(cpu, rule, syndrome)?;
     }
+    // Monitors that are shown are of Armv8.1; those of Armv8.4 alone have it.
+    if register == SysReg::PMMIR_EL1 && cpu.processor.pmu {
+        return Err(Refusal::Undefined);
+    }
     // MDCR_EL2.{TDA, TDRA, TDOSA}: `hv_vcpu_set_trap_debug_reg_accesses`.
     let debug = encoding.op0() == 2 && cpu.trap_debug_reg_accesses;
     if debug || row.kind == Kind::HypervisorTrap {

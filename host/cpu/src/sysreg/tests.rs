@@ -190,6 +190,16 @@ fn monitors_are_el0s_as_pmuserenr_says() {
 }
 
 #[test]
+fn monitors_have_the_registers_of_their_version() {
+    let shown = Processor { pmu: true, ..Processor::default() };
+    let (mut with, mut without) = (Cpu::of(shown, 36, 0), Cpu::new(36, 0));
+    let pmmir = SysReg::PMMIR_EL1;
+    assert_eq!(mrs(&mut with, pmmir), Err(Refusal::Undefined), "FEAT_PMUv3p4");
+    assert_eq!(mrs(&mut without, pmmir), Err(Refusal::Exit(syndrome(pmmir.encoding(), true))));
+    assert_eq!(mrs(&mut with, SysReg::PMCEID1_EL0), Ok(0x18));
+}
+
+#[test]
 fn trapped_debug_registers_exit() {
     let mut cpu = cpu(Mode::El1h);
     assert_eq!(mrs(&mut cpu, SysReg::MDSCR_EL1), Ok(0));

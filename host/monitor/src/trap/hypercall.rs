@@ -54,7 +54,7 @@ fn dispatch(machine: &mut Machine) -> Result<Answer, Stop> {
 }
 
 /// SMCCC_ARCH_FEATURES: 0 for the functions of the architecture range that exist.
-fn arch_features(id: u32) -> i64 {
+pub fn arch_features(id: u32) -> i64 {
     match id {
         smccc::SMCCC_VERSION | smccc::SMCCC_ARCH_FEATURES => smccc::SUCCESS,
         _ => smccc::NOT_SUPPORTED,
