@@ -85,7 +85,6 @@ pub const WRITABLE: u64 = M
     | N_TWI
     | N_TWE
     | WXN
-    | IESB
     | SPAN
     | UCI
     | EN_IA

@@ -16,7 +16,8 @@
 //!                                                    stage 2 and FEAT_ExS are not a guest's
 //!   MMFR1            11212100              00201002    hardware access flag and dirty state more;
 //!                                                    no LORegions, no page-based attributes
-//!   MMFR2    1201111100001011      0001001100001011    no E0PD; stage 2 and EL2 are not a guest's
+//!   MMFR2    1201111100001011      0001001110001011    small translation tables (ST) more; no E0PD;
+//!                                                    stage 2 and EL2 are not a guest's
 //! ```
 //!
 //! An M2 adds BTI, BF16 and I8MM. (Its pointer authentication also faults by itself, FEAT_FPAC:
@@ -121,6 +122,7 @@ pub const M1: Features = Features {
     mmfr2: mmfr2::CNP.put(1)
         | mmfr2::UAO.put(1)
         | mmfr2::IESB.put(1)
+        | mmfr2::ST.put(1)
         | mmfr2::AT.put(1)
         | mmfr2::IDS.put(1)
         | mmfr2::TTL.put(1),
@@ -146,7 +148,7 @@ mod tests {
         assert_eq!(M1.isar1, 0x0011_0121_1012);
         assert_eq!(M1.mmfr0, 0x10_0021);
         assert_eq!(M1.mmfr1, 0x0020_1002);
-        assert_eq!(M1.mmfr2, 0x0001_0011_0000_1011);
+        assert_eq!(M1.mmfr2, 0x0001_0011_1000_1011);
         assert_eq!(M2.pfr1, 0x21);
         assert_eq!(M2.isar1, 0x0010_1011_0121_1012);
         assert_eq!(M1.with_pmu().dfr0, 0x1030_5406);

@@ -133,7 +133,7 @@ case! {
 
 case! {
     /// Where PMCEID0_EL0 claims INST_RETIRED, a straight line of instructions counts as many.
-    "pmu.instructions": "event 0x08 counts instructions: 64 more make 64 more";
+    "pmu.instructions": "event 0x08 counts instructions: 64 more make 64 more, give or take two";
     reference: "DDI 0487: event INST_RETIRED; PMCEID0_EL0";
     needs: Needs::NONE;
     fn instructions() {
@@ -165,6 +165,8 @@ case! {
             );
         }
         reset();
-        check_eq!((third - second) - (second - first), 64, "64 more instructions");
+        // The manual allows a reasonable inaccuracy: a core may count an instruction or two late.
+        let more = third.wrapping_sub(second).wrapping_sub(second - first);
+        assert!((62..=66).contains(&more), "64 more instructions count as {more}");
     }
 }
