@@ -142,13 +142,16 @@ pub fn advance(cpu: &mut Cpu) {
 /// `DebugExceptionReturnSS`: PSTATE.SS after an exception return with `spsr`. From the
 /// hypervisor, where debug exceptions are never enabled, or from EL1.
 pub fn return_ss(cpu: &Cpu, spsr: u64, from_hypervisor: bool) -> bool {
+    if !has(cpu, mdscr::SS) || spsr & pstate::SS == 0 {
+        return false;
+    }
     let to = match Spsr(spsr).mode() {
         Some(mode @ (Mode::El0t | Mode::El1t | Mode::El1h)) => mode.el(),
         _ => cpu.pstate.el(),
     };
     let at_source = !from_hypervisor && enabled(cpu);
     let at_target = enabled_from(cpu, to, spsr & pstate::D != 0);
-    has(cpu, mdscr::SS) && !at_source && at_target && spsr & pstate::SS != 0
+    !at_source && at_target
 }
 
 /// `AArch64.CheckBreakpoint`: whether a breakpoint matches the instruction at `pc`.

@@ -190,22 +190,17 @@ impl Interp<'_> {
             let done = if DEBUG_ON {
                 self.run_debugged::<TRACE_ON>(code, pc)
             } else {
-                let regime = self.cpu.regime.code;
-                code.block(self, pc).and_then(|ops| {
-                    loop {
+                match code.block(self, pc) {
+                    Ok(ops) => {
                         self.left -= ops.len() as i64;
                         let done = self.run_block::<TRACE_ON>(pc, ops);
                         if done.is_err() {
                             self.left += self.unfinished() as i64;
-                            return done;
                         }
-                        // A block that goes back to its start need not be looked up.
-                        let again = self.next == pc && self.may_run_on(bell, regime);
-                        if !again {
-                            return done;
-                        }
+                        done
                     }
-                })
+                    Err(stopped) => Err(stopped),
+                }
             };
             match done {
                 Ok(()) => self.cpu.pc = self.next,
@@ -216,17 +211,6 @@ impl Interp<'_> {
                 }
             }
         }
-    }
-
-    /// Whether nothing has happened that matters between two blocks: nobody asks for attention,
-    /// code is believed, and it is entered as before.
-    #[inline(always)]
-    fn may_run_on(&self, bell: &Attention, regime: u32) -> bool {
-        self.left > 0
-            && bell.pending() == 0
-            && self.stale == Stale::Nothing
-            && self.cpu.regime.code == regime
-            && !self.cpu.pstate.any(pstate::IL | pstate::BTYPE)
     }
 
     /// Takes the exception that stopped an instruction, or says that it is an exit.
