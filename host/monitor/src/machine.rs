@@ -190,10 +190,7 @@ impl Machine {
     /// Writes Xn; X31 is XZR.
     #[inline]
     pub(crate) fn set_x(&self, n: u8, value: u64) -> Result<(), HypervisorError> {
-        match X.get(usize::from(n)) {
-            Some(&reg) => self.vcpu.set_reg(reg, value),
-            None => Ok(()),
-        }
+        set_x(&self.vcpu, n, value)
     }
 
     /// The program counter.
@@ -204,7 +201,7 @@ impl Machine {
 
     /// Steps over the instruction at the PC.
     pub(crate) fn advance(&self) -> Result<(), HypervisorError> {
-        self.vcpu.set_reg(Reg::PC, self.pc()?.wrapping_add(4))
+        advance(&self.vcpu)
     }
 
     /// The system register that holds the current stack pointer: PSTATE.SP chooses.
@@ -231,6 +228,20 @@ fn boot_state(vcpu: &Vcpu, config: &Config<'_>) -> Result<(), HypervisorError> {
         vcpu.set_reg(reg, 0)?;
     }
     vcpu.set_sys_reg(SysReg::MPIDR_EL1, MPIDR)
+}
+
+/// Writes Xn of a vCPU; X31 is XZR.
+#[inline]
+pub(crate) fn set_x(vcpu: &Vcpu, n: u8, value: u64) -> Result<(), HypervisorError> {
+    match X.get(usize::from(n)) {
+        Some(&reg) => vcpu.set_reg(reg, value),
+        None => Ok(()),
+    }
+}
+
+/// Steps a vCPU over the instruction at its PC.
+pub(crate) fn advance(vcpu: &Vcpu) -> Result<(), HypervisorError> {
+    vcpu.set_reg(Reg::PC, vcpu.get_reg(Reg::PC)?.wrapping_add(4))
 }
 
 /// X0 to X30.

@@ -6,7 +6,7 @@
 //! after [`NAP`] for no reason, which the architecture allows.
 
 use crate::alarm::Event;
-use crate::machine::X;
+use crate::machine::{X, advance, set_x};
 use crate::processors::{Processors, Start, mpidr};
 use crate::run::Stop;
 use crate::trap::{hypercall, psci, sysreg, undefined};
@@ -137,18 +137,6 @@ fn call(all: &Arc<Processors>, vcpu: &Vcpu) -> Result<Next, Stop> {
     };
     vcpu.set_reg(Reg::X0, result as u64)?;
     Ok(Next::Run)
-}
-
-fn advance(vcpu: &Vcpu) -> Result<(), HypervisorError> {
-    vcpu.set_reg(Reg::PC, vcpu.get_reg(Reg::PC)?.wrapping_add(4))
-}
-
-/// Writes Xn; X31 is XZR.
-fn set_x(vcpu: &Vcpu, n: u8, value: u64) -> Result<(), HypervisorError> {
-    match X.get(usize::from(n)) {
-        Some(&reg) => vcpu.set_reg(reg, value),
-        None => Ok(()),
-    }
 }
 
 fn unanswered(number: u8, what: &str) -> Stop {

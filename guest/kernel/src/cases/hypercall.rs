@@ -90,6 +90,11 @@ case! {
         const ON: u64 = 0;
         let info = hypercall::call(id::PSCI_AFFINITY_INFO_64, &[affinity(), 0])[0];
         check_eq!(info, ON, "AFFINITY_INFO");
+        if hypercall::has_services() {
+            // Levels above 0 need not be supported from PSCI 1.0 on: the monitor does not.
+            let info = hypercall::call(id::PSCI_AFFINITY_INFO_64, &[affinity(), 1])[0];
+            check_eq!(info, id::INVALID_PARAMETERS as u64, "AFFINITY_INFO of level 1");
+        }
         let text = crate::image::text().start;
         let answer = hypercall::call(id::PSCI_CPU_ON_64, &[affinity(), text, 0])[0].cast_signed();
         assert!(answer == id::ALREADY_ON, "CPU_ON of this CPU is {answer}");

@@ -174,8 +174,7 @@ macro_rules! rows {
 
         /// Shows row `index` of this group to `visitor`.
         pub(crate) fn visit<V: $crate::a64::Visitor>(index: usize, visitor: V) -> V::Out {
-            #[allow(non_camel_case_types, dead_code)]
-            #[allow(clippy::upper_case_acronyms, clippy::enum_variant_names)]
+            #[allow(non_camel_case_types, clippy::enum_variant_names)]
             enum Index { $($name),* }
             match index {
                 $(i if i == Index::$name as usize => visitor.row::<$name>(),)*

@@ -6,7 +6,8 @@
 //!    +-> attend()             between blocks, when asked: cancel, map change, timer, interrupts
 //!    +-> block.rs             PC -> block: the jump cache, else translate, find or decode
 //!    +-> ops                  each a row's `execute` for this `Emit`            (emit.rs)
-//!          |                    memory.rs, vector.rs, atomic.rs: loads and stores; system.rs: everything else
+//!          |                    memory.rs, vector.rs, atomic.rs: loads and stores;
+//!          |                    system.rs: everything else
 //!          |                    debugging.rs: breakpoints, watchpoints, software step
 //!          +-> Err(Stopped)   an exception: taken, on we go; or an exit: out
 //! ```

@@ -1,69 +1,33 @@
 //! Advanced SIMD vector and scalar by indexed element, integer.
 //!
 //! The element is copied to all lanes; then it is the operation of three-same or three-different.
-//! Its register and index, by the size of the lanes:
-//!
-//! ```text
-//!         L  M  Rm    H        index    register
-//!   H     x  x  xxxx  x        H:L:M    V0 to V15: Rm
-//!   S     x  x  xxxx  x        H:L      M:Rm
-//! ```
+//! Halfwords and words only; the other sizes are reserved in all rows here.
 
-use super::operand::{element, part, scalar, vector, with_2};
+use super::operand::{Element, part, scalar, vector, with_2};
 use super::three_different::{doubling_accumulate, doubling_product, widen};
 use super::three_same::{add_sub, multiply_high, multiply_high_accumulate, no_doubling};
 use crate::a64::rows;
-use crate::emit::Emit;
-use crate::vector::{Shape, arithmetic, function, permute};
-
-/// An element of Vm.
-#[derive(Clone, Copy)]
-struct Indexed {
-    m: u32,
-    index: u32,
-}
-
-/// `lm` is L:M. Sizes other than halfword and word are reserved in all rows here.
-#[inline(always)]
-const fn indexed(size: u32, lm: u32, rm: u32, h: u32) -> Indexed {
-    match size {
-        1 => Indexed { m: rm, index: h << 2 | lm },
-        _ => Indexed { m: (lm & 1) << 4 | rm, index: h << 1 | lm >> 1 },
-    }
-}
-
-/// It in all lanes.
-#[inline(always)]
-fn copied<E: Emit>(e: &mut E, size: u32, from: Indexed) -> E::Q {
-    let value = e.v(from.m);
-    let shape = Shape::vector(size, 1).with(from.index);
-    e.vector(function!(permute::dup), shape, &[value])
-}
-
-/// `, v3.h[7]`.
-fn suffix(size: u32, from: Indexed) -> String {
-    format!(", {}", element(size, from.m, from.index))
-}
+use crate::vector::{Shape, arithmetic, function};
 
 /// `name\tv1.8h, v2.8h, v3.h[7]`.
-fn same(name: &str, size: u32, q: u32, [d, n]: [u32; 2], from: Indexed) -> String {
-    super::operand::same(name, size, q, [d, n]) + &suffix(size, from)
+fn same(name: &str, size: u32, q: u32, [d, n]: [u32; 2], from: Element) -> String {
+    format!("{}, {}", super::operand::same(name, size, q, [d, n]), from.text())
 }
 
 /// `name\th1, h2, v3.h[7]`.
-fn same_scalar(name: &str, size: u32, [d, n]: [u32; 2], from: Indexed) -> String {
-    super::operand::same_scalar(name, size, [d, n]) + &suffix(size, from)
+fn same_scalar(name: &str, size: u32, [d, n]: [u32; 2], from: Element) -> String {
+    format!("{}, {}", super::operand::same_scalar(name, size, [d, n]), from.text())
 }
 
 /// `name2\tv1.4s, v2.8h, v3.h[7]`.
-fn long(name: &str, size: u32, q: u32, [d, n]: [u32; 2], from: Indexed) -> String {
+fn long(name: &str, size: u32, q: u32, [d, n]: [u32; 2], from: Element) -> String {
     let (d, n) = (vector(size + 1, 1, d), vector(size, q, n));
-    format!("{}\t{d}, {n}{}", with_2(name, q), suffix(size, from))
+    format!("{}\t{d}, {n}, {}", with_2(name, q), from.text())
 }
 
 /// `name\ts1, h2, v3.h[7]`.
-fn long_scalar(name: &str, size: u32, [d, n]: [u32; 2], from: Indexed) -> String {
-    format!("{name}\t{}, {}{}", scalar(size + 1, d), scalar(size, n), suffix(size, from))
+fn long_scalar(name: &str, size: u32, [d, n]: [u32; 2], from: Element) -> String {
+    format!("{name}\t{}, {}, {}", scalar(size + 1, d), scalar(size, n), from.text())
 }
 
 rows! {
@@ -72,15 +36,15 @@ rows! {
         { q = q, esize = s, lm = l, rm = r, subtract = o, h = h, rn = n, rd = d }
         unless |i| no_doubling(i.esize),
         text |i, pc| {
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let name = ["mla", "mls"][i.subtract as usize];
             same(name, i.esize, i.q, [i.rd, i.rn], from)
         }
         execute |i, e| {
             e.fp_enabled()?;
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let (shape, a) = (Shape::vector(i.esize, i.q), e.v(i.rn));
-            let b = copied(e, i.esize, from);
+            let b = from.read(e);
             let product = e.vector(function!(arithmetic::mul), shape, &[a, b]);
             let old = e.v(i.rd);
             let result = e.vector(add_sub(i.subtract), shape, &[old, product]);
@@ -93,14 +57,14 @@ rows! {
         { q = q, esize = s, lm = l, rm = r, h = h, rn = n, rd = d }
         unless |i| no_doubling(i.esize),
         text |i, pc| {
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             same("mul", i.esize, i.q, [i.rd, i.rn], from)
         }
         execute |i, e| {
             e.fp_enabled()?;
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let (shape, a) = (Shape::vector(i.esize, i.q), e.v(i.rn));
-            let b = copied(e, i.esize, from);
+            let b = from.read(e);
             let result = e.vector(function!(arithmetic::mul), shape, &[a, b]);
             e.set_v(i.rd, result);
             Ok(())
@@ -111,16 +75,16 @@ rows! {
         { q = q, unsigned = u, esize = s, lm = l, rm = r, subtract = o, h = h, rn = n, rd = d }
         unless |i| no_doubling(i.esize),
         text |i, pc| {
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let name = [["smlal", "umlal"], ["smlsl", "umlsl"]][i.subtract as usize];
             let name = name[i.unsigned as usize];
             long(name, i.esize, i.q, [i.rd, i.rn], from)
         }
         execute |i, e| {
             e.fp_enabled()?;
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let shape = Shape::vector(i.esize + 1, 1);
-            let operands = [part(e, i.rn, i.q), copied(e, i.esize, from)];
+            let operands = [part(e, i.rn, i.q), from.read(e)];
             let operands = widen(e, shape, i.unsigned, operands);
             let product = e.vector(function!(arithmetic::mul), shape, &operands);
             let old = e.v(i.rd);
@@ -134,15 +98,15 @@ rows! {
         { q = q, unsigned = u, esize = s, lm = l, rm = r, h = h, rn = n, rd = d }
         unless |i| no_doubling(i.esize),
         text |i, pc| {
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let name = ["smull", "umull"][i.unsigned as usize];
             long(name, i.esize, i.q, [i.rd, i.rn], from)
         }
         execute |i, e| {
             e.fp_enabled()?;
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let shape = Shape::vector(i.esize + 1, 1);
-            let operands = [part(e, i.rn, i.q), copied(e, i.esize, from)];
+            let operands = [part(e, i.rn, i.q), from.read(e)];
             let operands = widen(e, shape, i.unsigned, operands);
             let result = e.vector(function!(arithmetic::mul), shape, &operands);
             e.set_v(i.rd, result);
@@ -154,15 +118,15 @@ rows! {
         { q = q, esize = s, lm = l, rm = r, subtract = o, h = h, rn = n, rd = d }
         unless |i| no_doubling(i.esize),
         text |i, pc| {
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let name = ["sqdmlal", "sqdmlsl"][i.subtract as usize];
             long(name, i.esize, i.q, [i.rd, i.rn], from)
         }
         execute |i, e| {
             e.fp_enabled()?;
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let shape = Shape::vector(i.esize + 1, 1);
-            let operands = [part(e, i.rn, i.q), copied(e, i.esize, from)];
+            let operands = [part(e, i.rn, i.q), from.read(e)];
             let result = doubling_accumulate(e, shape, i.subtract, operands, i.rd);
             e.set_v(i.rd, result);
             Ok(())
@@ -173,14 +137,14 @@ rows! {
         { q = q, esize = s, lm = l, rm = r, h = h, rn = n, rd = d }
         unless |i| no_doubling(i.esize),
         text |i, pc| {
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             long("sqdmull", i.esize, i.q, [i.rd, i.rn], from)
         }
         execute |i, e| {
             e.fp_enabled()?;
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let shape = Shape::vector(i.esize + 1, 1);
-            let operands = [part(e, i.rn, i.q), copied(e, i.esize, from)];
+            let operands = [part(e, i.rn, i.q), from.read(e)];
             let result = doubling_product(e, shape, operands);
             e.set_v(i.rd, result);
             Ok(())
@@ -191,15 +155,15 @@ rows! {
         { q = q, esize = s, lm = l, rm = r, round = t, h = h, rn = n, rd = d }
         unless |i| no_doubling(i.esize),
         text |i, pc| {
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let name = multiply_high(i.round).name;
             same(name, i.esize, i.q, [i.rd, i.rn], from)
         }
         execute |i, e| {
             e.fp_enabled()?;
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let (shape, a) = (Shape::vector(i.esize, i.q), e.v(i.rn));
-            let b = copied(e, i.esize, from);
+            let b = from.read(e);
             let result = e.vector(multiply_high(i.round), shape, &[a, b]);
             e.set_v(i.rd, result);
             Ok(())
@@ -210,15 +174,15 @@ rows! {
         { q = q, esize = s, lm = l, rm = r, subtract = o, h = h, rn = n, rd = d }
         unless |i| no_doubling(i.esize),
         text |i, pc| {
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let name = multiply_high_accumulate(i.subtract).name;
             same(name, i.esize, i.q, [i.rd, i.rn], from)
         }
         execute |i, e| {
             e.fp_enabled()?;
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let (shape, a) = (Shape::vector(i.esize, i.q), e.v(i.rn));
-            let b = copied(e, i.esize, from);
+            let b = from.read(e);
             let function = multiply_high_accumulate(i.subtract);
             let old = e.v(i.rd);
             let result = e.vector(function, shape, &[a, b, old]);
@@ -231,15 +195,15 @@ rows! {
         { esize = s, lm = l, rm = r, subtract = o, h = h, rn = n, rd = d }
         unless |i| no_doubling(i.esize),
         text |i, pc| {
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let name = ["sqdmlal", "sqdmlsl"][i.subtract as usize];
             long_scalar(name, i.esize, [i.rd, i.rn], from)
         }
         execute |i, e| {
             e.fp_enabled()?;
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let shape = Shape::scalar(i.esize + 1);
-            let operands = [e.v(i.rn), copied(e, i.esize, from)];
+            let operands = [e.v(i.rn), from.read(e)];
             let result = doubling_accumulate(e, shape, i.subtract, operands, i.rd);
             e.set_v(i.rd, result);
             Ok(())
@@ -250,14 +214,14 @@ rows! {
         { esize = s, lm = l, rm = r, h = h, rn = n, rd = d }
         unless |i| no_doubling(i.esize),
         text |i, pc| {
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             long_scalar("sqdmull", i.esize, [i.rd, i.rn], from)
         }
         execute |i, e| {
             e.fp_enabled()?;
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let shape = Shape::scalar(i.esize + 1);
-            let operands = [e.v(i.rn), copied(e, i.esize, from)];
+            let operands = [e.v(i.rn), from.read(e)];
             let result = doubling_product(e, shape, operands);
             e.set_v(i.rd, result);
             Ok(())
@@ -268,15 +232,15 @@ rows! {
         { esize = s, lm = l, rm = r, round = t, h = h, rn = n, rd = d }
         unless |i| no_doubling(i.esize),
         text |i, pc| {
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let name = multiply_high(i.round).name;
             same_scalar(name, i.esize, [i.rd, i.rn], from)
         }
         execute |i, e| {
             e.fp_enabled()?;
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let (shape, a) = (Shape::scalar(i.esize), e.v(i.rn));
-            let b = copied(e, i.esize, from);
+            let b = from.read(e);
             let result = e.vector(multiply_high(i.round), shape, &[a, b]);
             e.set_v(i.rd, result);
             Ok(())
@@ -287,15 +251,15 @@ rows! {
         { esize = s, lm = l, rm = r, subtract = o, h = h, rn = n, rd = d }
         unless |i| no_doubling(i.esize),
         text |i, pc| {
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let name = multiply_high_accumulate(i.subtract).name;
             same_scalar(name, i.esize, [i.rd, i.rn], from)
         }
         execute |i, e| {
             e.fp_enabled()?;
-            let from = indexed(i.esize, i.lm, i.rm, i.h);
+            let from = Element::of(i.esize, i.lm, i.rm, i.h);
             let (shape, a) = (Shape::scalar(i.esize), e.v(i.rn));
-            let b = copied(e, i.esize, from);
+            let b = from.read(e);
             let function = multiply_high_accumulate(i.subtract);
             let old = e.v(i.rd);
             let result = e.vector(function, shape, &[a, b, old]);

@@ -11,7 +11,7 @@
 //!
 //! Left out here: SQRDMLAH and SQRDMLSH, which stand with their kind.
 
-use super::operand::{no_vector, same, vector};
+use super::operand::{Element, no_vector, same, vector};
 use crate::a64::rows;
 use crate::emit::Emit;
 use crate::vector::{Function, Shape, bfloat16, complex, dot, function, permute};
@@ -45,8 +45,7 @@ fn add_to_by_element<E: Emit>(
     (size, index): (u32, u32),
 ) -> Result<(), E::Stop> {
     e.fp_enabled()?;
-    let m = e.v(m);
-    let m = e.vector(function!(permute::dup), Shape::vector(size, q).with(index), &[m]);
+    let m = Element { size, register: m, index }.read(e);
     let operands = [e.v(d), e.v(n), m];
     let result = e.vector(function, Shape::vector(S, q), &operands);
     e.set_v(d, result);

@@ -3,16 +3,12 @@
 //! ```text
 //!   0 Q U 01111 size L M Rm opcode H 0 Rn Rd    vector
 //!   0 1 U 11111 size L M Rm opcode H 0 Rn Rd    scalar
-//!
-//!   half     H:L:M is the index, Rm (V0 to V15) the register
-//!   single   H:L,               M:Rm
-//!   double   H (L is 0),        M:Rm
 //! ```
 
-use super::operand::{element, no_vector, scalar, vector};
+use super::operand::{Element, no_vector, scalar, vector};
 use crate::a64::rows;
 use crate::emit::Emit;
-use crate::vector::{Function, Shape, float, float_vector, function, permute};
+use crate::vector::{Function, Shape, float, float_vector, function};
 
 const H: u32 = 1;
 const S: u32 = 2;
@@ -23,37 +19,15 @@ const MULTIPLY: [Function; 2] = [function!(float::fmul), function!(float_vector:
 const LONG: [Function; 2] = [function!(float_vector::fmlal), function!(float_vector::fmlsl)];
 const LONG_2: [Function; 2] = [function!(float_vector::fmlal2), function!(float_vector::fmlsl2)];
 
-/// One element of a register: of `1 << size` bytes.
-#[derive(Clone, Copy)]
-struct Element {
-    size: u32,
-    register: u32,
-    index: u32,
-}
-
-impl Element {
-    /// From size, L, M:Rm and H. Of reserved ones, which are doubles, the index is of no account.
-    #[inline(always)]
-    const fn of(size: u32, low: u32, rm: u32, high: u32) -> Self {
-        match size {
-            0 => Self { size: H, register: rm & 15, index: high << 2 | low << 1 | rm >> 4 },
-            2 => Self { size: S, register: rm, index: high << 1 | low },
-            _ => Self { size: D, register: rm, index: high },
-        }
-    }
-
-    /// `v1.s[2]`.
-    fn text(self) -> String {
-        element(self.size, self.register, self.index)
-    }
-
-    /// All lanes of a register.
-    #[inline(always)]
-    fn read<E: Emit>(self, e: &mut E) -> E::Q {
-        let register = e.v(self.register);
-        let shape = Shape::vector(self.size, 1).with(self.index);
-        e.vector(function!(permute::dup), shape, &[register])
-    }
+/// The element, by the field size: 00, 10, 11 are H, S, D; the rest is reserved. `rm` is M:Rm.
+#[inline(always)]
+const fn of(size: u32, low: u32, rm: u32, high: u32) -> Element {
+    let size = match size {
+        0 => H,
+        2 => S,
+        _ => D,
+    };
+    Element::of(size, low << 1 | rm >> 4, rm & 15, high)
 }
 
 /// Sizes 01, and 11 with L set, are reserved.
@@ -115,11 +89,11 @@ rows! {
         { q = q, width = z, low = l, rm = m, opcode = o, high = h, rn = n, rd = d }
         unless |i| reserved(i.width, i.low) || no_vector(i.width, i.q),
         text |i, pc| {
-            let m = Element::of(i.width, i.low, i.rm, i.high);
+            let m = of(i.width, i.low, i.rm, i.high);
             of_vectors(MULTIPLY_ADD[i.opcode as usize], i.q, i.rd, i.rn, m)
         }
         execute |i, e| {
-            let m = Element::of(i.width, i.low, i.rm, i.high);
+            let m = of(i.width, i.low, i.rm, i.high);
             let shape = Shape::vector(m.size, i.q);
             multiply_add(e, MULTIPLY_ADD[i.opcode as usize], shape, (i.rd, i.rn, m))
         }
@@ -129,11 +103,11 @@ rows! {
         { q = q, extended = u, width = z, low = l, rm = m, high = h, rn = n, rd = d }
         unless |i| reserved(i.width, i.low) || no_vector(i.width, i.q),
         text |i, pc| {
-            let m = Element::of(i.width, i.low, i.rm, i.high);
+            let m = of(i.width, i.low, i.rm, i.high);
             of_vectors(MULTIPLY[i.extended as usize], i.q, i.rd, i.rn, m)
         }
         execute |i, e| {
-            let m = Element::of(i.width, i.low, i.rm, i.high);
+            let m = of(i.width, i.low, i.rm, i.high);
             let shape = Shape::vector(m.size, i.q);
             multiply(e, MULTIPLY[i.extended as usize], shape, (i.rd, i.rn, m))
         }
@@ -143,11 +117,11 @@ rows! {
         { width = z, low = l, rm = m, opcode = o, high = h, rn = n, rd = d }
         unless |i| reserved(i.width, i.low),
         text |i, pc| {
-            let m = Element::of(i.width, i.low, i.rm, i.high);
+            let m = of(i.width, i.low, i.rm, i.high);
             of_scalars(MULTIPLY_ADD[i.opcode as usize], i.rd, i.rn, m)
         }
         execute |i, e| {
-            let m = Element::of(i.width, i.low, i.rm, i.high);
+            let m = of(i.width, i.low, i.rm, i.high);
             let shape = Shape::scalar(m.size);
             multiply_add(e, MULTIPLY_ADD[i.opcode as usize], shape, (i.rd, i.rn, m))
         }
@@ -157,11 +131,11 @@ rows! {
         { extended = u, width = z, low = l, rm = m, high = h, rn = n, rd = d }
         unless |i| reserved(i.width, i.low),
         text |i, pc| {
-            let m = Element::of(i.width, i.low, i.rm, i.high);
+            let m = of(i.width, i.low, i.rm, i.high);
             of_scalars(MULTIPLY[i.extended as usize], i.rd, i.rn, m)
         }
         execute |i, e| {
-            let m = Element::of(i.width, i.low, i.rm, i.high);
+            let m = of(i.width, i.low, i.rm, i.high);
             let shape = Shape::scalar(m.size);
             multiply(e, MULTIPLY[i.extended as usize], shape, (i.rd, i.rn, m))
         }
@@ -170,11 +144,11 @@ rows! {
     FpMultiplyAddLongByElement "0q00111110lmmmmm0o00h0nnnnnddddd"
         { q = q, low = l, rm = m, opcode = o, high = h, rn = n, rd = d }
         text |i, pc| {
-            let m = Element::of(0, i.low, i.rm, i.high);
+            let m = of(0, i.low, i.rm, i.high);
             of_halves(LONG[i.opcode as usize], i.q, i.rd, i.rn, m)
         }
         execute |i, e| {
-            let m = Element::of(0, i.low, i.rm, i.high);
+            let m = of(0, i.low, i.rm, i.high);
             let shape = Shape::vector(S, i.q);
             multiply_add(e, LONG[i.opcode as usize], shape, (i.rd, i.rn, m))
         }
@@ -183,11 +157,11 @@ rows! {
     FpMultiplyAddLong2ByElement "0q10111110lmmmmm1o00h0nnnnnddddd"
         { q = q, low = l, rm = m, opcode = o, high = h, rn = n, rd = d }
         text |i, pc| {
-            let m = Element::of(0, i.low, i.rm, i.high);
+            let m = of(0, i.low, i.rm, i.high);
             of_halves(LONG_2[i.opcode as usize], i.q, i.rd, i.rn, m)
         }
         execute |i, e| {
-            let m = Element::of(0, i.low, i.rm, i.high);
+            let m = of(0, i.low, i.rm, i.high);
             let shape = Shape::vector(S, i.q);
             multiply_add(e, LONG_2[i.opcode as usize], shape, (i.rd, i.rn, m))
         }

@@ -1,7 +1,7 @@
 //! Vector registers as operands: how they are spelled, read and written.
 
 use crate::emit::Emit;
-use crate::vector::{Function, Shape};
+use crate::vector::{Function, Shape, function, permute};
 
 /// The letters of the sizes: byte, halfword, word, doubleword, quadword.
 const LETTERS: [&str; 5] = ["b", "h", "s", "d", "q"];
@@ -19,6 +19,48 @@ pub fn vector(size: u32, q: u32, n: u32) -> String {
 /// `v1.s[2]`: one lane of `1 << size` bytes.
 pub fn element(size: u32, n: u32, index: u32) -> String {
     format!("v{n}.{}[{index}]", LETTERS[size as usize])
+}
+
+/// One lane of a register, as the operand that all lanes of another are combined with.
+#[derive(Clone, Copy)]
+pub struct Element {
+    /// Bytes of the lane, as a power of two.
+    pub size: u32,
+    pub register: u32,
+    pub index: u32,
+}
+
+impl Element {
+    /// From the fields of the classes "x indexed element", by the size of the lane; `lm` is L:M.
+    ///
+    /// ```text
+    ///              index    register
+    ///   half       H:L:M    V0 to V15: Rm
+    ///   single     H:L      M:Rm
+    ///   double     H        M:Rm
+    /// ```
+    #[inline(always)]
+    pub const fn of(size: u32, lm: u32, rm: u32, h: u32) -> Self {
+        let (register, index) = match size {
+            1 => (rm, h << 2 | lm),
+            2 => ((lm & 1) << 4 | rm, h << 1 | lm >> 1),
+            _ => ((lm & 1) << 4 | rm, h),
+        };
+        Self { size, register, index }
+    }
+
+    /// `v1.s[2]`.
+    pub fn text(self) -> String {
+        element(self.size, self.register, self.index)
+    }
+
+    /// It in all lanes of a register.
+    #[inline(always)]
+    pub fn read<E: Emit>(self, e: &mut E) -> E::Q {
+        let register = e.v(self.register);
+        let shape = Shape::vector(self.size, 1).with(self.index);
+        e.vector(function!(permute::dup), shape, &[register])
+    }
 }
 
 /// `name\tv1.4s, v2.4s`: all of the same arrangement.
