@@ -10,8 +10,8 @@ use anyvisor_arch::esr;
 use anyvisor_arch::pstate::{self, Mode, Spsr};
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_vm::{
-    Attention, Cancel, Engine, Exit, FeatureReg, GuestMemory, HvError, Line, Perms, Reg, Vcpu,
-    VcpuConfig, Vm, VmConfig,
+    Attention, Cancel, Engine, Exit, FeatureReg, GicConfig, GicGeometry, GuestMemory, HvError,
+    InterruptController, Line, Perms, Reg, Vcpu, VcpuConfig, Vm, VmConfig,
 };
 use std::sync::Arc;
 
@@ -73,6 +73,10 @@ impl Engine for Software {
         std::array::from_fn(|level| sysreg::cache::ccsidr(level as u32 + 1, instruction))
     }
 
+    fn gic_geometry(&self) -> Option<GicGeometry> {
+        None
+    }
+
     fn create_vm(&self, config: &VmConfig) -> Result<Arc<dyn Vm>, HvError> {
         let memory = Arc::new(GuestMemory::new(config.ipa_bits, config.granule));
         Ok(Arc::new(SoftwareVm {
@@ -110,6 +114,10 @@ impl Vm for SoftwareVm {
 
     fn uses_host_memory(&self, host: usize, size: u64) -> bool {
         self.memory.uses_host_memory(host, size)
+    }
+
+    fn create_gic(&self, _config: &GicConfig) -> Result<Arc<dyn InterruptController>, HvError> {
+        Err(HvError::Unsupported("a GIC"))
     }
 
     fn create_vcpu(&self, id: u64, _config: &VcpuConfig) -> Result<Box<dyn Vcpu>, HvError> {
@@ -286,6 +294,22 @@ impl Vcpu for SoftwareVcpu {
 
     fn set_trap_debug_reg_accesses(&mut self, trap: bool) {
         self.cpu.trap_debug_reg_accesses = trap;
+    }
+
+    fn redistributor_register(&self, _offset: u32) -> Result<u64, HvError> {
+        Err(HvError::NoGic)
+    }
+
+    fn set_redistributor_register(&mut self, _offset: u32, _value: u64) -> Result<(), HvError> {
+        Err(HvError::NoGic)
+    }
+
+    fn cpu_interface_register(&self, _id: u16) -> Result<u64, HvError> {
+        Err(HvError::NoGic)
+    }
+
+    fn set_cpu_interface_register(&mut self, _id: u16, _value: u64) -> Result<(), HvError> {
+        Err(HvError::NoGic)
     }
 
     fn exec_time(&self) -> u64 {

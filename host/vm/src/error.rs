@@ -147,6 +147,15 @@ pub enum HvError {
     /// A register that cannot be written.
     #[error("system register {0} is read-only")]
     ReadOnly(&'static str),
+    /// A GIC is asked of a VM that has none.
+    #[error("this VM has no GIC; create one before its vCPUs")]
+    NoGic,
+    /// A second GIC.
+    #[error("this VM has a GIC already")]
+    GicExists,
+    /// A saved state that cannot be restored.
+    #[error("the GIC's saved state cannot be restored: {0}")]
+    GicState(String),
     /// PSTATE that hardware would refuse to enter.
     #[error("CPSR {0:#x} cannot be run: {1}")]
     IllegalCpsr(u64, &'static str),
@@ -205,12 +214,14 @@ impl HvError {
         use ReturnCode as R;
         match self {
             Self::VmExists
+            | Self::GicExists
             | Self::VcpusLeft(_)
             | Self::ThreadHasVcpu(_)
             | Self::VcpuInUse
             | Self::StillMapped { .. }
             | Self::Running(_) => R::Busy,
             Self::NoVm => R::NoDevice,
+            Self::NoGic => R::NoDevice,
             Self::NoVcpuSlot(_) | Self::NoMemory(_) => R::NoResources,
             Self::IpaSize { .. } | Self::Unsupported(_) => R::Unsupported,
             Self::IllegalCpsr(..) => R::IllegalGuestState,
@@ -230,6 +241,7 @@ impl HvError {
             | Self::BadPerms(_)
             | Self::NoHostMemory { .. }
             | Self::NotAllocated { .. }
+            | Self::GicState(_)
             | Self::NoSysReg(_)
             | Self::ReadOnly(_) => R::BadArgument,
         }

@@ -17,11 +17,13 @@ pub mod attention;
 pub mod engine;
 pub mod error;
 pub mod exit;
+pub mod gic;
 pub mod memory;
 
 pub use attention::Attention;
 pub use engine::{Cancel, Engine, FeatureReg, Line, Reg, Vcpu, VcpuConfig, Vm, VmConfig};
 pub use error::{HvError, ReturnCode};
 pub use exit::{Exit, ExitException};
+pub use gic::{GicConfig, GicGeometry, InterruptController};
 pub use memory::page::{HostPage, Page, Update};
 pub use memory::{GuestMemory, Perms, Recent, Stage2};

@@ -194,7 +194,7 @@ fn look_up(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<
     }
     // MDCR_EL2.{TDA, TDRA, TDOSA}: `hv_vcpu_set_trap_debug_reg_accesses`.
     let debug = encoding.op0() == 2 && cpu.trap_debug_reg_accesses;
-    if debug || row.kind == Kind::HypervisorTrap {
+    if debug || matches!(row.kind, Kind::HypervisorTrap | Kind::InterruptController(_)) {
         return Err(Refusal::Exit(syndrome()));
     }
     Ok(Some(register))
@@ -203,9 +203,11 @@ fn look_up(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<
 /// What a register reads as.
 fn value(cpu: &Cpu, register: SysReg, now: Now) -> u64 {
     let effect = match register.row().kind {
-        Kind::Storage | Kind::Constant | Kind::Gated(_) | Kind::HypervisorTrap => {
-            return cpu.get(register);
-        }
+        Kind::Storage
+        | Kind::Constant
+        | Kind::Gated(_)
+        | Kind::HypervisorTrap
+        | Kind::InterruptController(_) => return cpu.get(register),
         Kind::Monitor(monitor) => return cpu.pmu.read(monitor),
         Kind::Behaviour(effect) => effect,
     };
@@ -239,7 +241,7 @@ pub fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
     let row = register.row();
     let kept = row.masked(value) | value & of_model(cpu, register);
     let effect = match row.kind {
-        Kind::Storage | Kind::Gated(_) | Kind::HypervisorTrap => {
+        Kind::Storage | Kind::Gated(_) | Kind::HypervisorTrap | Kind::InterruptController(_) => {
             return cpu.set(register, kept);
         }
         Kind::Constant => return,
