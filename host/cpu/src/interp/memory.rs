@@ -28,7 +28,8 @@
 use super::{Interp, Stopped};
 use crate::emit::Access;
 use crate::exception::Exception;
-use crate::mmu::{self, Abort, Want, rights};
+use crate::mmu::regime::CONTEXT_WATCHED;
+use crate::mmu::{self, Abort, Use, Want, rights};
 use crate::state::Exclusive;
 use anyvisor_arch::esr::{DataAbort, Esr, ExceptionClass, FaultStatus};
 use anyvisor_arch::pstate::UAO;
@@ -290,20 +291,54 @@ impl<'a> Interp<'a> {
     /// from one that it has saves no registers.)
     #[inline(never)]
     fn load_walked(&mut self, access: Access, va: u64) -> Result<u64, Stopped> {
-        let page = self.page_walked(access, va, Want::Read)?;
-        Ok(load_aligned(page, va, access.bytes, ordering(access)))
+        match self.refill(va, self.need(access, Want::Read)) {
+            Some(page) => Ok(load_aligned(page, va, access.bytes, ordering(access))),
+            None => self.load_translated(access, va),
+        }
     }
 
     /// An aligned store to a page that the TLB has not.
     #[inline(never)]
     fn store_walked(&mut self, access: Access, va: u64, value: u64) -> Result<(), Stopped> {
-        let page = self.page_walked(access, va, Want::Write)?;
+        match self.refill(va, self.need(access, Want::Write)) {
+            Some(page) => {
+                store_aligned(page, va, access.bytes, value, ordering(access));
+                Ok(())
+            }
+            None => self.store_translated(access, va, value),
+        }
+    }
+
+    /// The page of `va`, if it is easily found and no access is watched.
+    #[inline(always)]
+    fn refill(&mut self, va: u64, need: u16) -> Option<Page<'a>> {
+        if self.cpu.regime.context & CONTEXT_WATCHED != 0 {
+            return None;
+        }
+        mmu::refill(self.cpu, self.tlb, self.map, va, need)
+    }
+
+    #[inline(never)]
+    fn load_translated(&mut self, access: Access, va: u64) -> Result<u64, Stopped> {
+        let page = self.page_translated(access, va, Want::Read)?;
+        Ok(load_aligned(page, va, access.bytes, ordering(access)))
+    }
+
+    #[inline(never)]
+    fn store_translated(&mut self, access: Access, va: u64, value: u64) -> Result<(), Stopped> {
+        let page = self.page_translated(access, va, Want::Write)?;
         store_aligned(page, va, access.bytes, value, ordering(access));
         Ok(())
     }
 
     /// The page of an aligned access.
-    fn page_walked(&mut self, access: Access, va: u64, want: Want) -> Result<Page<'a>, Stopped> {
+    #[inline(always)]
+    fn page_translated(
+        &mut self,
+        access: Access,
+        va: u64,
+        want: Want,
+    ) -> Result<Page<'a>, Stopped> {
         let (_, page) = self.place(access, va, want, true)?;
         self.watch(access, va, access.bytes, want)?;
         Ok(page)
@@ -362,16 +397,11 @@ impl<'a> Interp<'a> {
         want: Want,
         aligned: bool,
     ) -> Result<(u64, Page<'a>), Stopped> {
-        let need = self.need(access, want);
-        let found = mmu::translate(self.cpu, self.tlb, self.map, va, want, need, aligned);
-        let abort = match found {
-            Ok(place) => match place.page.get(self.map) {
-                Some(page) => return Ok((place.ipa, page)),
-                None => Abort::unmapped(place.ipa, false),
-            },
-            Err(abort) => abort,
-        };
-        Err(self.data_abort(abort, access, va, want))
+        let asked = Use { want, need: self.need(access, want), aligned };
+        match mmu::translate(self.cpu, self.tlb, self.map, va, asked) {
+            Ok(place) => Ok((place.ipa, place.page)),
+            Err(abort) => Err(self.data_abort(abort, access, va, want)),
+        }
     }
 
     /// LDXR, LDAXR, LDXP, LDAXP: the pair is one access of twice the size.
