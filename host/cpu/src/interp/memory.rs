@@ -291,48 +291,32 @@ impl<'a> Interp<'a> {
     /// from one that it has saves no registers.)
     #[inline(never)]
     fn load_walked(&mut self, access: Access, va: u64) -> Result<u64, Stopped> {
-        match self.refill(va, self.need(access, Want::Read)) {
-            Some(page) => Ok(load_aligned(page, va, access.bytes, ordering(access))),
-            None => self.load_translated(access, va),
-        }
+        let page = self.page_walked(access, va, Want::Read)?;
+        Ok(load_aligned(page, va, access.bytes, ordering(access)))
     }
 
     /// An aligned store to a page that the TLB has not.
     #[inline(never)]
     fn store_walked(&mut self, access: Access, va: u64, value: u64) -> Result<(), Stopped> {
-        match self.refill(va, self.need(access, Want::Write)) {
-            Some(page) => {
-                store_aligned(page, va, access.bytes, value, ordering(access));
-                Ok(())
-            }
-            None => self.store_translated(access, va, value),
-        }
-    }
-
-    /// The page of `va`, if it is easily found and no access is watched.
-    #[inline(always)]
-    fn refill(&mut self, va: u64, need: u16) -> Option<Page<'a>> {
-        if self.cpu.regime.context & CONTEXT_WATCHED != 0 {
-            return None;
-        }
-        mmu::refill(self.cpu, self.tlb, self.map, va, need)
-    }
-
-    #[inline(never)]
-    fn load_translated(&mut self, access: Access, va: u64) -> Result<u64, Stopped> {
-        let page = self.page_translated(access, va, Want::Read)?;
-        Ok(load_aligned(page, va, access.bytes, ordering(access)))
-    }
-
-    #[inline(never)]
-    fn store_translated(&mut self, access: Access, va: u64, value: u64) -> Result<(), Stopped> {
-        let page = self.page_translated(access, va, Want::Write)?;
+        let page = self.page_walked(access, va, Want::Write)?;
         store_aligned(page, va, access.bytes, value, ordering(access));
         Ok(())
     }
 
     /// The page of an aligned access.
     #[inline(always)]
+    fn page_walked(&mut self, access: Access, va: u64, want: Want) -> Result<Page<'a>, Stopped> {
+        if self.cpu.regime.context & CONTEXT_WATCHED != 0 {
+            return self.page_translated(access, va, want);
+        }
+        let need = self.need(access, want);
+        mmu::refill(self.cpu, self.tlb, self.map, va, need).or_else(|abort| match abort {
+            Some(abort) => Err(self.data_abort(abort, access, va, want)),
+            None => self.page_translated(access, va, want),
+        })
+    }
+
+    #[inline(never)]
     fn page_translated(
         &mut self,
         access: Access,
@@ -472,19 +456,18 @@ impl<'a> Interp<'a> {
         va: u64,
         want: Want,
     ) -> Stopped {
-        let write = want == Want::Write;
         match abort {
             // ISV is 0 in every data abort taken to EL1 here.
             Abort::Stage1(status) => {
-                let iss = DataAbort::new(status, write).iss();
+                let iss = DataAbort::new(status, want == Want::Write).iss();
                 self.abort_at_el1(iss, va)
             }
             Abort::Stage2 { status, ipa, on_walk } => {
                 // The walk itself is a read, whatever it is done for.
-                let iss = DataAbort { on_walk, ..DataAbort::new(status, write && !on_walk) }.iss();
+                let write = want == Want::Write && !on_walk;
+                let iss = DataAbort { on_walk, ..DataAbort::new(status, write) }.iss();
                 let valid = if on_walk { 0 } else { u64::from(access.iss) };
-                let syndrome = Esr::new(ExceptionClass::DataAbortLower, iss | valid);
-                self.exit(syndrome.0, va, ipa)
+                self.exit(Esr::new(ExceptionClass::DataAbortLower, iss | valid).0, va, ipa)
             }
             Abort::Update { status, ipa } => {
                 let iss = DataAbort { on_walk: true, ..DataAbort::new(status, true) }.iss();
