@@ -39,7 +39,7 @@ fn a_refill_is_what_a_translation_of_a_fresh_cpu_would_be() {
         let above = table - granule.size();
         let limits = AP_TABLE_NO_EL0 | AP_TABLE_READ_ONLY | PXN_TABLE | UXN_TABLE;
         for step in 0..64u64 {
-            let random = mix(round << 32 | step + 1);
+            let random = mix((round << 32) + step + 1);
             let attributes = mair::of(&[mair::NORMAL_WB, mair::DEVICE_GRE, mair::NORMAL_NC]);
             match random >> 56 & 7 {
                 0 => bench.cpu.set(SysReg::MAIR_EL1, attributes.rotate_left(random as u32 & 24)),
@@ -48,7 +48,7 @@ fn a_refill_is_what_a_translation_of_a_fresh_cpu_would_be() {
             }
             // An index of few, so that the same descriptors and attributes come again.
             let index = random & 3;
-            let kind = mix(round << 32 | 1 << 16 | random >> 8 & 3);
+            let kind = mix((round << 32) + (1 << 16) + (random >> 8 & 3));
             let to = if random >> 20 & 7 == 0 { 0x9000_0000 } else { RAM + 0x10_0000 };
             bench.write(table + 8 * index, page(kind, to));
             bench.tlbi_va(index * granule.size());
