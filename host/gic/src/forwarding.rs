@@ -35,7 +35,7 @@ impl Gic {
         let groups = self.distributor.groups().both(pe.cpu.enabled);
         let mut best: Option<Candidate> = None;
         let mut look = |n: usize, bank: &Bank, goes_here: &dyn Fn(&Candidate) -> bool| {
-            for bit in bits(bank.forwardable(groups)) {
+            for bit in set_bits(bank.forwardable(groups)) {
                 let candidate = Candidate::of(bank, n, bit);
                 let better = best.as_ref().is_none_or(|best| candidate.priority < best.priority);
                 if better && goes_here(&candidate) {
@@ -86,7 +86,7 @@ impl Gic {
     pub(crate) fn one_of_n_waits(&self) -> bool {
         let groups = self.distributor.groups();
         self.distributor.banks.iter().enumerate().skip(1).any(|(n, bank)| {
-            bits(bank.forwardable(groups))
+            set_bits(bank.forwardable(groups))
                 .any(|bit| self.distributor.routes[32 * n + bit] & IRM != 0)
         })
     }
@@ -103,7 +103,7 @@ impl Candidate {
 }
 
 /// The numbers of the bits that are set, from the lowest.
-fn bits(mut word: u32) -> impl Iterator<Item = usize> {
+pub(crate) fn set_bits(mut word: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let bit = (word != 0).then(|| word.trailing_zeros() as usize)?;
         word &= word - 1;
