@@ -70,12 +70,12 @@ fn every_step_is_what_the_simple_model_says() {
                 (taken, last) = (taken + 1, Some((pe, group, read as u32)));
             }
             let changed = machine.gic.take_changed();
-            for pe in 0..PES {
+            for (pe, before) in before.iter_mut().enumerate() {
                 let lines = machine.lines(pe);
                 assert_eq!(lines, reference.lines(pe), "lines of {pe}, {at}");
                 let reported = changed >> pe & 1 == 1;
-                assert!(reported || lines == before[pe], "change of {pe} missed, {at}");
-                before[pe] = lines;
+                assert!(reported || lines == *before, "change of {pe} missed, {at}");
+                *before = lines;
                 for register in VISIBLE {
                     let (is, should) = (machine.get(pe, register), reference.get(pe, register));
                     assert_eq!(is, should, "{register:?} of {pe}, {at}");
