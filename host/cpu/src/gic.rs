@@ -17,6 +17,9 @@
 //! A timer's output is looked at by its vCPU alone: when it enters the guest, at the deadline, when
 //! the guest writes a register of the timer, and when the API asks for the redistributor.
 
+#[cfg(test)]
+mod tests;
+
 use crate::state::Cpu;
 use anyvisor_arch::gic::Icc;
 use anyvisor_arch::sysreg::SysReg;
