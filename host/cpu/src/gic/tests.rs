@@ -272,7 +272,7 @@ fn frames_answer_single_accesses_and_the_rest_exits() {
 }
 
 #[test]
-fn the_last_vcpu_s_redistributor_says_so_and_pfr0_names_the_gic() {
+fn pfr0_names_the_gic_where_there_is_one() {
     let bench = Arc::new(Bench::new(&[HVC]));
     let vcpu = bench.vcpu(0);
     let pfr0 = vcpu.sys_reg(SysReg::ID_AA64PFR0_EL1.api_id().unwrap()).unwrap();
