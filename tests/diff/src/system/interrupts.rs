@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   access i:   address in x(2i), value in and out x(2i + 1); then MRS x(20 + i), ISR_EL1
-//!   at the end: RPR, HPPIR0, HPPIR1, the active priorities in x25 and on
+//!   at the end: RPR, HPPIR0, HPPIR1, the active priorities of Group 1 in x25 and on
 //! ```
 
 use super::cases::{access, quiet};
@@ -17,6 +17,8 @@ use anyvisor_arch::sysreg::SysReg;
 
 /// Accesses of a case.
 const ACCESSES: u32 = 5;
+/// Where the address of GICR_WAKER is.
+const WAKER: u32 = 30;
 /// Where ISR_EL1 goes.
 const LINES: u32 = 20;
 
@@ -26,7 +28,13 @@ const INTIDS: [u32; 12] = [0, 1, 2, 7, 15, 18, 21, 160, 161, 175, 191, 250];
 /// Of them all from here on are the distributor's.
 const FIRST_SPI: u32 = 32;
 
+/// Priorities of five bits: how many there are is IMPLEMENTATION DEFINED, and the oracle's distributor
+/// keeps more than its CPU interface compares.
+const PRIORITY: u64 = 0xf8f8_f8f8;
+
 const GICD_CTLR: u64 = 0;
+/// Of the redistributor, seen from the distributor.
+const GICR_WAKER: u64 = 0xa_0014;
 const IROUTER: u64 = 0x6000;
 const IPRIORITYR: u64 = 0x400;
 const ICFGR: u64 = 0xc00;
@@ -40,8 +48,10 @@ const STR: [u32; 4] = [0x3900_0000, 0x7900_0000, 0xb900_0000, 0xf900_0000];
 
 /// A random case.
 pub fn case(random: &mut Random) -> Case {
-    let mut words = Vec::new();
+    // The redistributor is woken, again and again: the oracle's forwards while it sleeps.
+    let mut words = vec![STR[2] | WAKER << 5 | 31];
     let mut x = [0; 31];
+    x[WAKER as usize] = GIC + GICR_WAKER;
     let mut acknowledged = None;
     for i in 0..ACCESSES {
         let (address, value) = (2 * i, 2 * i + 1);
@@ -71,7 +81,6 @@ pub fn case(random: &mut Random) -> Case {
         SysReg::ICC_RPR_EL1,
         SysReg::ICC_HPPIR0_EL1,
         SysReg::ICC_HPPIR1_EL1,
-        SysReg::ICC_AP0R0_EL1,
         SysReg::ICC_AP1R0_EL1,
     ];
     words.extend(shown.iter().zip(LINES + ACCESSES..).map(|(r, rt)| access(*r, rt, true)));
@@ -92,11 +101,8 @@ fn frame(random: &mut Random) -> (u64, usize, u64) {
             let route = random.pick(&[0, 0, 0, 1, 1 << 31]);
             (IROUTER + 8 * n, 3, route)
         }
-        2 | 3 => {
-            let priority = random.below(32) << 3 | random.below(8);
-            (frame + IPRIORITYR + n, 0, priority)
-        }
-        4 => (frame + IPRIORITYR + (n & !3), 2, random.bits() & 0xffff_ffff),
+        2 | 3 => (frame + IPRIORITYR + n, 0, random.bits() & PRIORITY & 0xff),
+        4 => (frame + IPRIORITYR + (n & !3), 2, random.bits() & PRIORITY),
         5 => (frame + ICFGR + n / 16 * 4, 2, random.bits() & 0xffff_ffff),
         _ => {
             let map = random.pick(&BITMAPS);
@@ -129,6 +135,7 @@ fn interface(random: &mut Random) -> (SysReg, bool, u64) {
         13 => (SysReg::ICC_SGI1R_EL1, false, sgi),
         14 => (SysReg::ICC_SGI0R_EL1, false, sgi),
         _ if random.one_in(4) => either(SysReg::ICC_AP1R0_EL1, 0, random),
+        _ if random.one_in(3) => either(SysReg::ICC_AP0R0_EL1, 0, random),
         _ => either(SysReg::ICC_SRE_EL1, random.below(8), random),
     }
 }
