@@ -112,6 +112,11 @@ pub fn settle() {
     barrier::isb(barrier::SY);
 }
 
+/// Whether there is one security state (GICD_CTLR.DS): then Group 0 is ours, and is FIQ.
+pub fn is_one_security_state() -> bool {
+    distributor().read(gicd::CTLR) & gicd::ctlr::DS != 0
+}
+
 /// Enables or disables a PPI of this CPU, in Group 1.
 pub fn enable(intid: u32, on: bool) {
     if is_present() {
