@@ -11,8 +11,9 @@
 //! where a word has some to offer. Of equal priorities the lowest INTID wins (IMPLEMENTATION
 //! DEFINED).
 //!
-//! A group that a PE has disabled (ICC_IGRPEN<n>) hides its interrupts altogether instead of
-//! standing in the way of the other group's: IHI 0069 has them released to the distributor.
+//! The interrupts of a group that a PE has disabled are no candidates: IHI 0069, ICC_IGRPEN<n>, has
+//! them released to the distributor. So they do not stand in the way of the other group's (in QEMU
+//! they do) and HPPIR does not show them.
 //!
 //! # 1-of-N
 //! With GICD_IROUTER.IRM an SPI goes to one PE of those that are awake and have its group enabled:
