@@ -191,6 +191,12 @@ impl Gic {
         }
     }
 
+    /// Whether a CPU interface has this register: an access to one that it has not is UNDEFINED
+    /// (ICC_AP0R<n>_EL1, ICC_AP1R<n>_EL1: those above 0 need six priority bits or more).
+    pub fn has_register(register: Icc) -> bool {
+        !matches!(register, Icc::Ap0r(1..) | Icc::Ap1r(1..))
+    }
+
     /// Drives the line of an SPI; an INTID that is none, or is a message's, changes nothing.
     ///
     /// A level-sensitive interrupt follows the line. An edge-triggered one becomes pending each

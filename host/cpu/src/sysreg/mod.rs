@@ -35,6 +35,7 @@ use anyvisor_arch::debug::mdscr;
 use anyvisor_arch::esr::{Esr, SystemAccess};
 use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::{Api, Effect, Encoding, Kind, SysReg, Unlisted};
+use anyvisor_gic::Gic;
 
 /// The place of OSLSR_EL1.OSLK.
 const OSLSR_OSLK: u32 = 1;
@@ -199,6 +200,9 @@ fn look_up(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<
     let absent = matches!(row.kind, Kind::InterruptController(_)) && cpu.gic.is_none();
     if debug || absent || row.kind == Kind::HypervisorTrap {
         return Err(Refusal::Exit(syndrome()));
+    }
+    if matches!(row.kind, Kind::InterruptController(icc) if !Gic::has_register(icc)) {
+        return Err(Refusal::Undefined);
     }
     Ok(Some(register))
 }
