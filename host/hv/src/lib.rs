@@ -74,4 +74,5 @@ pub mod vm_config;
 mod answer;
 pub mod engine;
 mod pointer;
+mod slack;
 mod stopwatch;
