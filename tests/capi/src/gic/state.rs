@@ -24,15 +24,15 @@ fn save() -> Vec<u8> {
     data
 }
 
-/// Gives the SPI 100 and the PPI 20 of a vCPU values that they do not have at first.
+/// Gives the SPI 140 and the PPI 20 of a vCPU values that they do not have at first.
 fn disturb(vcpu: u64) {
     distribute();
-    enable_spi(100, Group::One);
-    set_gicd(Gicd::IROUTER100 as u32, 3);
-    super::place::make_edge(100);
+    enable_spi(140, Group::One);
+    set_gicd(Gicd::IROUTER140 as u32, 3);
+    super::place::make_edge(140);
     // The line comes from outside: a reset would not lower it.
-    assert_eq!(hv_gic_set_spi(100, true), SUCCESS);
-    assert_eq!(hv_gic_set_spi(100, false), SUCCESS);
+    assert_eq!(hv_gic_set_spi(140, true), SUCCESS);
+    assert_eq!(hv_gic_set_spi(140, false), SUCCESS);
     assert_eq!(hv_gic_send_msi(SETSPI, MESSAGES.start), SUCCESS);
     for (reg, value) in [
         (Gicr::IGROUPR0, 1 << 20),
@@ -49,13 +49,13 @@ fn disturb(vcpu: u64) {
 fn look(vcpu: u64) -> Vec<u64> {
     let distributor = [
         Gicd::CTLR,
-        Gicd::IGROUPR3,
-        Gicd::ISENABLER3,
-        Gicd::ISPENDR3,
+        Gicd::IGROUPR4,
+        Gicd::ISENABLER4,
+        Gicd::ISPENDR4,
         Gicd::ISPENDR2,
-        Gicd::IPRIORITYR25,
-        Gicd::ICFGR6,
-        Gicd::IROUTER100,
+        Gicd::IPRIORITYR35,
+        Gicd::ICFGR8,
+        Gicd::IROUTER140,
     ];
     let redistributor =
         [Gicr::IGROUPR0, Gicr::ISENABLER0, Gicr::ISPENDR0, Gicr::ISACTIVER0, Gicr::IPRIORITYR5];
