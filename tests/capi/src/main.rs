@@ -13,7 +13,8 @@
 //!   exits       what a run reports               running     changes while a guest runs
 //!   interrupts  IRQ and FIQ lines                timer       the virtual timer
 //!   threads     who may call what                pointers    null and misaligned pointers
-//!   absent      what is not supported here       binding     the binding's own faults
+//!   gic         the interrupt controller         absent      what is not supported here
+//!   binding     the binding's own faults
 //! ```
 //!
 //! Each case is listed with the source of its expectation (`header`, `observed`, `ours`: see
@@ -32,6 +33,7 @@ mod case;
 mod code;
 mod config;
 mod exits;
+mod gic;
 mod guest;
 mod interrupts;
 mod lifecycle;
@@ -65,6 +67,7 @@ fn main() {
         timer::cases(),
         threads::cases(),
         pointers::cases(),
+        gic::cases(),
         absent::cases(),
         binding::cases(),
     ];
