@@ -74,6 +74,18 @@ mod tests {
         }
     }
 
+    /// Runs the test above in a process of its own, where ANYVISOR_LOG asks for everything.
+    #[test]
+    fn a_logger_of_the_program_is_the_only_one_to_be_told() {
+        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+        alone.args(["--exact", "--nocapture"]);
+        alone.arg("answer::tests::a_refusal_names_call_argument_value_rule_and_code");
+        let output = alone.env(crate::notice::LOG_VARIABLE, "trace").output().unwrap();
+        let (out, errors) = (output.stdout, String::from_utf8(output.stderr).unwrap());
+        assert!(String::from_utf8(out).unwrap().contains("1 passed"));
+        assert!(!errors.contains("anyvisor: "), "{errors}");
+    }
+
     #[test]
     fn a_refusal_becomes_its_code() {
         assert_eq!(answer("call", || Ok(())), 0);
