@@ -83,4 +83,5 @@ mod answer;
 pub mod engine;
 pub mod notice;
 mod pointer;
+mod slack;
 mod stopwatch;
