@@ -13,6 +13,7 @@
 //!   exits       what a run reports               running     changes while a guest runs
 //!   interrupts  IRQ and FIQ lines                timer       the virtual timer
 //!   threads     who may call what                pointers    null and misaligned pointers
+//!   permissions what stage 2 refuses         dirty       which pages were written
 //!   absent      what is not supported here       binding     the binding's own faults
 //! ```
 //!
@@ -31,11 +32,13 @@ mod binding;
 mod case;
 mod code;
 mod config;
+mod dirty;
 mod exits;
 mod guest;
 mod interrupts;
 mod lifecycle;
 mod memory;
+mod permissions;
 mod pointers;
 #[allow(unsafe_code)]
 mod raw;
@@ -60,6 +63,8 @@ fn main() {
         registers::cases(),
         sys_regs::cases(),
         exits::cases(),
+        permissions::cases(),
+        dirty::cases(),
         running::cases(),
         interrupts::cases(),
         timer::cases(),
