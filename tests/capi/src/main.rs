@@ -14,6 +14,7 @@
 //!   interrupts  IRQ and FIQ lines                timer       the virtual timer
 //!   threads     who may call what                pointers    null and misaligned pointers
 //!   permissions what stage 2 refuses         dirty       which pages were written
+//!   sme         a machine without SME
 //!   absent      what is not supported here       binding     the binding's own faults
 //! ```
 //!
@@ -44,6 +45,8 @@ mod pointers;
 mod raw;
 mod registers;
 mod running;
+#[cfg(not(target_os = "macos"))]
+mod sme;
 mod symbols;
 mod sys_regs;
 mod threads;
@@ -71,6 +74,8 @@ fn main() {
         threads::cases(),
         pointers::cases(),
         absent::cases(),
+        #[cfg(not(target_os = "macos"))]
+        sme::cases(),
         binding::cases(),
     ];
     let trials = cases.into_iter().flatten().map(case::Case::into_trial).collect();
