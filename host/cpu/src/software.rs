@@ -67,9 +67,9 @@ impl Engine for Software {
             FeatureReg::Ctr => SysReg::CTR_EL0,
             FeatureReg::Clidr => SysReg::CLIDR_EL1,
             FeatureReg::Dczid => SysReg::DCZID_EL0,
-            FeatureReg::Smfr0 | FeatureReg::Zfr0 => {
-                return Err(HvError::Unsupported("the feature register of SVE and SME"));
-            }
+            // Without SME and SVE they are there and read as zero, to the guest as well.
+            FeatureReg::Smfr0 => SysReg::ID_AA64SMFR0_EL1,
+            FeatureReg::Zfr0 => SysReg::ID_AA64ZFR0_EL1,
         };
         Ok(self.processor.id_register(register))
     }

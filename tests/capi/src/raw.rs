@@ -120,6 +120,18 @@ unsafe extern "C" {
     pub safe fn hv_vm_config_get_default_ipa_granule(granule: Option<&mut u32>) -> i32;
     pub safe fn hv_vm_config_get_ipa_granule(config: Handle, granule: Option<&mut u32>) -> i32;
     pub safe fn hv_vm_config_set_ipa_granule(config: Handle, granule: u32) -> i32;
+
+    pub safe fn hv_sme_config_get_max_svl_bytes(value: *mut usize) -> i32;
+    pub safe fn hv_vcpu_get_sme_state(vcpu: u64, state: *mut c_void) -> i32;
+    pub safe fn hv_vcpu_set_sme_state(vcpu: u64, state: *const c_void) -> i32;
+    pub safe fn hv_vcpu_get_sme_z_reg(vcpu: u64, reg: u32, value: *mut u8, length: usize) -> i32;
+    pub safe fn hv_vcpu_set_sme_z_reg(vcpu: u64, reg: u32, value: *const u8, length: usize) -> i32;
+    pub safe fn hv_vcpu_get_sme_p_reg(vcpu: u64, reg: u32, value: *mut u8, length: usize) -> i32;
+    pub safe fn hv_vcpu_set_sme_p_reg(vcpu: u64, reg: u32, value: *const u8, length: usize) -> i32;
+    pub safe fn hv_vcpu_get_sme_za_reg(vcpu: u64, value: *mut u8, length: usize) -> i32;
+    pub safe fn hv_vcpu_set_sme_za_reg(vcpu: u64, value: *const u8, length: usize) -> i32;
+    pub safe fn hv_vcpu_get_sme_zt0_reg(vcpu: u64, value: *mut u8) -> i32;
+    pub safe fn hv_vcpu_set_sme_zt0_reg(vcpu: u64, value: *const u8) -> i32;
 }
 
 /// Calls a function with a result, and returns its code and that result (0 if it wrote none).
