@@ -8,6 +8,7 @@ use anyvisor_arch::gic::icc::ctlr;
 use anyvisor_arch::pstate::Vector;
 
 use super::gic::{check_quiet, check_state, end, spi, take, wait_for_irq};
+use crate::console::{is_transmit_interrupt_raised, let_transmit_interrupt_out};
 use crate::gic::cpu_interface::{self as icc, NONE};
 use crate::gic::interrupt::{Group, Interrupt, State, Trigger};
 use crate::gic::{self, DEFAULT_PRIORITY, FREE_SPIS};
@@ -237,53 +238,14 @@ case! {
     }
 }
 
-/// The console's registers that make its interrupt go up and down (DDI 0183).
-mod uart {
-    use core::arch::asm;
-
-    use crate::machine;
-
-    const IMSC: u64 = 0x038;
-    const RIS: u64 = 0x03c;
-    /// UARTRIS.TXRIS: the transmit FIFO has room.
-    const TX: u32 = 1 << 5;
-
-    fn base() -> u64 {
-        machine::get().uart.map_or(0, |uart| uart.start)
-    }
-
-    /// Whether the transmit interrupt stands behind its mask.
-    pub fn is_raised() -> bool {
-        let value: u32;
-        // SAFETY: a register of the console, mapped; reading it changes nothing.
-        unsafe { asm!("ldr {:w}, [{}]", out(reg) value, in(reg) base() + RIS, options(nostack)) };
-        value & TX != 0
-    }
-
-    /// Lets the transmit interrupt out, or not: the line is high or low.
-    pub fn let_out(on: bool) {
-        let value = if on { TX } else { 0 };
-        // SAFETY: as above; only the interrupt's line changes.
-        unsafe {
-            asm!(
-                "str {:w}, [{}]",
-                "dsb sy",
-                in(reg) value,
-                in(reg) base() + IMSC,
-                options(nostack)
-            );
-        }
-    }
-}
-
 /// The console's interrupt, its line low, and what it takes to be raised behind its mask.
 fn console() -> Interrupt {
     let Some(intid) = machine::get().uart_interrupt else {
         skip!("the FDT gives the console no interrupt");
     };
-    uart::let_out(false);
+    let_transmit_interrupt_out(false);
     println!("# this line raises the console's transmit interrupt");
-    if !uart::is_raised() {
+    if !is_transmit_interrupt_raised() {
         skip!("UARTRIS.TXRIS is 0 after a transmission");
     }
     let interrupt = Interrupt::new(intid).prepare(Group::One, DEFAULT_PRIORITY);
@@ -304,12 +266,12 @@ case! {
     fn level() {
         let console = console();
         check_state(console, State::INACTIVE);
-        uart::let_out(true);
+        let_transmit_interrupt_out(true);
         wait_for_irq();
         console.clear_pending();
         check_state(console, State::PENDING);
         wait_for_irq();
-        uart::let_out(false);
+        let_transmit_interrupt_out(false);
         check_quiet();
         check_eq!(icc::iar1(), NONE, "ICC_IAR1_EL1 with the line low");
         check_state(console, State::INACTIVE);
@@ -323,7 +285,7 @@ case! {
     needs: Needs::GIC;
     fn level_stays() {
         let console = console();
-        uart::let_out(true);
+        let_transmit_interrupt_out(true);
         for _ in 0..3 {
             take(console);
             check_state(console, State::ACTIVE_AND_PENDING);
@@ -332,7 +294,7 @@ case! {
             check_state(console, State::PENDING);
         }
         take(console);
-        uart::let_out(false);
+        let_transmit_interrupt_out(false);
         check_state(console, State::ACTIVE);
         end(console);
         check_state(console, State::INACTIVE);
@@ -353,16 +315,16 @@ case! {
         console.clear_pending();
         console.enable();
         for _ in 0..3 {
-            uart::let_out(true);
+            let_transmit_interrupt_out(true);
             take(console);
             check_state(console, State::ACTIVE);
             end(console);
             check_quiet();
-            uart::let_out(false);
+            let_transmit_interrupt_out(false);
             check_quiet();
         }
-        uart::let_out(true);
-        uart::let_out(false); // it was there, and is remembered
+        let_transmit_interrupt_out(true);
+        let_transmit_interrupt_out(false); // it was there, and is remembered
         take(console);
         end(console);
         check_quiet();
