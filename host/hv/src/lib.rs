@@ -72,4 +72,5 @@ pub mod vm_config;
 mod answer;
 pub mod engine;
 mod pointer;
+mod slack;
 mod stopwatch;

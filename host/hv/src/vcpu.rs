@@ -19,6 +19,7 @@ use crate::abi::{
 };
 use crate::answer::answer;
 use crate::pointer::{Out, array};
+use crate::slack::InTime;
 use crate::vcpu_config;
 use crate::vm::{self, Seat};
 use anyvisor_vm::{Exit, HvError, Vcpu};
@@ -30,6 +31,7 @@ use std::ptr::NonNull;
 struct Current {
     vcpu: Box<dyn Vcpu>,
     record: Record,
+    _in_time: InTime,
     seat: Seat,
 }
 
@@ -141,7 +143,8 @@ fn create(config: hv_vcpu_config_t) -> Result<(hv_vcpu_t, *const hv_vcpu_exit_t)
             return Err(HvError::ThreadHasVcpu(current.seat.id));
         }
         let (seat, vcpu) = vm::take_seat()?;
-        let created = current.insert(Current { vcpu, record: Record::new(), seat });
+        let created =
+            current.insert(Current { vcpu, record: Record::new(), _in_time: InTime::new(), seat });
         Ok((created.seat.id, created.record.0.as_ptr().cast_const()))
     });
     created.unwrap_or(Err(HvError::ThreadEnds))

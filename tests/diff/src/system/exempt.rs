@@ -113,7 +113,7 @@ pub fn level(topic: Topic, case: &Case, ours: &mut Outcome, theirs: &mut Outcome
             theirs.x[2] &= mask;
         }
         Topic::Translation => translation(case, ours, theirs),
-        Topic::Keys => {}
+        Topic::Keys | Topic::Interrupts => {}
         Topic::Syndrome => syndrome(case, ours, theirs),
     }
 }
