@@ -213,7 +213,7 @@ pub extern "C" fn hv_vcpu_run(vcpu: hv_vcpu_t) -> hv_return_t {
 pub unsafe extern "C" fn hv_vcpus_exit(vcpus: *const hv_vcpu_t, vcpu_count: u32) -> hv_return_t {
     answer("hv_vcpus_exit", || {
         // SAFETY: the caller's promise.
-        vm::cancel(unsafe { array("vcpus", vcpus, vcpu_count) }?)
+        vm::cancel(unsafe { array("vcpus", vcpus, vcpu_count as usize) }?)
     })
 }
 
