@@ -112,12 +112,12 @@ pub(crate) unsafe fn get<T>(
     id: hv_vcpu_t,
     what: &'static str,
     out: *mut T,
-    read: impl FnOnce(&dyn Vcpu) -> Result<T, HvError>,
+    read: impl FnOnce(&mut dyn Vcpu) -> Result<T, HvError>,
 ) -> hv_return_t {
     answer(call, || {
         // SAFETY: the caller's promise.
         let out = unsafe { Out::new(what, out) }?;
-        out.put(with(id, |current| read(&*current.vcpu))?);
+        out.put(with(id, |current| read(&mut *current.vcpu))?);
         Ok(())
     })
 }
