@@ -12,11 +12,13 @@
 pub mod cpu_interface;
 pub mod frame;
 pub mod interrupt;
-pub mod registers;
 
 use core::ptr::NonNull;
 
 use aarch64_cpu::asm::barrier;
+use anyvisor_arch::gic::gicr::waker;
+use anyvisor_arch::gic::intid::SPIS;
+use anyvisor_arch::gic::{bank, gicd, gicr};
 use arm_gic::UniqueMmioPointer;
 use arm_gic::gicv3::GicV3;
 use arm_gic::gicv3::registers::{Gicd, GicrSgi};
@@ -25,13 +27,15 @@ use crate::cell::OneCpu;
 use crate::machine::{GicRegions, MOST_CPUS, Machine};
 use frame::Frame;
 use interrupt::{Group, Interrupt, Trigger};
-use registers as reg;
 
 /// The distributor.
 static DISTRIBUTOR: OneCpu<Option<Frame>> = OneCpu::new(None);
 /// RD_base of each CPU's redistributor, by its place in the FDT.
 static REDISTRIBUTORS: [OneCpu<Option<Frame>>; MOST_CPUS] =
     [const { OneCpu::new(None) }; MOST_CPUS];
+
+/// GICR_CTLR.RWP: a write to GICR_ICENABLER0 is on its way.
+const GICR_RWP: u32 = 1 << 3;
 
 /// The priority of everything that no case is about: the middle.
 pub const DEFAULT_PRIORITY: u64 = 0x80;
@@ -62,13 +66,13 @@ pub fn init(machine: Machine) {
 fn find_redistributor(regions: GicRegions, affinity: u64) -> Option<Frame> {
     let region = regions.redistributors;
     let wanted = affinity >> 32 << 24 | affinity & 0xff_ffff; // Aff3.Aff2.Aff1.Aff0
-    for at in (region.start..region.end()).step_by(reg::STRIDE as usize) {
+    for at in (region.start..region.end()).step_by(gicr::SIZE as usize) {
         let frame = Frame::at(at);
-        let typer = frame.read64(reg::GICR_TYPER);
+        let typer = frame.read64(gicr::TYPER);
         if typer >> 32 == wanted {
             return Some(frame);
         }
-        if typer & reg::LAST != 0 {
+        if typer & gicr::typer::LAST != 0 {
             break;
         }
     }
@@ -103,9 +107,14 @@ pub fn redistributor(cpu: usize) -> Frame {
 
 /// Waits until writes to GICD_CTLR, GICR_CTLR and the enables have taken effect (RWP).
 pub fn settle() {
-    while distributor().read(reg::GICD_CTLR) & reg::GICD_RWP != 0 {}
-    while redistributor(crate::smp::this_cpu()).read(reg::GICR_CTLR) & reg::GICR_RWP != 0 {}
+    while distributor().read(gicd::CTLR) & gicd::ctlr::RWP != 0 {}
+    while redistributor(crate::smp::this_cpu()).read(gicr::CTLR) & GICR_RWP != 0 {}
     barrier::isb(barrier::SY);
+}
+
+/// Whether there is one security state (GICD_CTLR.DS): then Group 0 is ours, and is FIQ.
+pub fn is_one_security_state() -> bool {
+    distributor().read(gicd::CTLR) & gicd::ctlr::DS != 0
 }
 
 /// Enables or disables a PPI of this CPU, in Group 1.
@@ -134,8 +143,8 @@ pub fn end(intid: u32) {
 
 /// The number of SPIs' INTIDs, and 32: GICD_TYPER.ITLinesNumber.
 pub fn intids() -> u32 {
-    let lines = distributor().read(reg::GICD_TYPER) & 0x1f;
-    (32 * (lines + 1)).min(1020)
+    let lines = gicd::typer::IT_LINES_NUMBER.get(distributor().read(gicd::TYPER).into()) as u32;
+    (32 * (lines + 1)).min(SPIS.end)
 }
 
 /// Wakes a CPU from WFI, whatever it is waiting for, by an SGI that is more urgent than anything else. For a CPU whose case was abandoned.
@@ -154,10 +163,10 @@ pub fn reset_this_cpu() {
     let cpu = crate::smp::this_cpu();
     icc::set_sre(icc::sre() | 1);
     let frame = redistributor(cpu);
-    let asleep = reg::PROCESSOR_SLEEP | reg::CHILDREN_ASLEEP;
-    if frame.read(reg::GICR_WAKER) & asleep != 0 {
-        frame.write(reg::GICR_WAKER, 0);
-        while frame.read(reg::GICR_WAKER) & reg::CHILDREN_ASLEEP != 0 {}
+    let asleep = waker::PROCESSOR_SLEEP | waker::CHILDREN_ASLEEP;
+    if frame.read(gicr::WAKER) & asleep != 0 {
+        frame.write(gicr::WAKER, 0);
+        while frame.read(gicr::WAKER) & waker::CHILDREN_ASLEEP != 0 {}
     }
     icc::set_igrpen0(0);
     icc::set_igrpen1(0);
@@ -169,18 +178,18 @@ pub fn reset_this_cpu() {
     icc::set_bpr0(0); // as low as there is
     icc::set_bpr1(0);
     icc::set_pmr(0xff); // all priorities
-    reset_bank(frame.plus(reg::SGI_BASE), 0);
+    reset_bank(frame.plus(gicr::SGI_BASE), 0);
     icc::set_igrpen1(1);
 }
 
 /// Puts 32 interrupts back: disabled, inactive, of Group 1, in the middle of the priorities.
-fn reset_bank(bank: Frame, word: u64) {
+fn reset_bank(frame: Frame, word: u64) {
     let at = word * 4;
-    for register in [reg::ICENABLER, reg::ICPENDR, reg::ICACTIVER, reg::IGROUPR] {
-        bank.write(register + at, u32::MAX);
+    for register in [bank::ICENABLER, bank::ICPENDR, bank::ICACTIVER, bank::IGROUPR] {
+        frame.write(register + at, u32::MAX);
     }
     for four in 0..8 {
-        bank.write(reg::IPRIORITYR + (word * 8 + four) * 4, 0x0101_0101 * DEFAULT_PRIORITY as u32);
+        frame.write(bank::IPRIORITYR + (word * 8 + four) * 4, 0x0101_0101 * DEFAULT_PRIORITY as u32);
     }
 }
 
@@ -195,7 +204,7 @@ pub fn reset() {
     }
     reset_this_cpu();
     let gicd = distributor();
-    gicd.write(reg::GICD_CTLR, reg::ARE);
+    gicd.write(gicd::CTLR, gicd::ctlr::ARE);
     for word in 1..u64::from(intids().div_ceil(32)) {
         reset_bank(gicd, word);
     }
@@ -205,6 +214,6 @@ pub fn reset() {
         spi.route(crate::smp::own_affinity());
         spi.clear_pending();
     }
-    gicd.write(reg::GICD_CTLR, reg::ARE | reg::ENABLE_GROUP0 | reg::ENABLE_GROUP1);
+    gicd.write(gicd::CTLR, gicd::ctlr::ARE | gicd::ctlr::ENABLE_GRP0 | gicd::ctlr::ENABLE_GRP1);
     settle();
 }

@@ -93,6 +93,7 @@ fn offered() -> Needs {
         .and(has(services, Needs::SERVICES))
         .and(has(hypercall::has_psci(), Needs::PSCI))
         .and(has(gic, Needs::GIC))
+        .and(has(services && !gic, Needs::LINES))
         .and(has(gic || services, Needs::TIMER_IRQ))
 }
 

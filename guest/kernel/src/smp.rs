@@ -41,7 +41,7 @@ use crate::machine::MOST_CPUS;
 use crate::recovery::Reason;
 use crate::{gic, hypercall, image, machine, timer};
 
-pub use rendezvous::{Line, Meeting, sleep_until, tell, wait_for, wait_until};
+pub use rendezvous::{Line, Meeting, sleep_until, spin_until, tell, wait_for, wait_until};
 
 /// The affinity fields of MPIDR_EL1, which name a CPU.
 const AFFINITY: u64 = 0xff_00ff_ffff;

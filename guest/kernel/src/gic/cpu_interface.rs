@@ -3,6 +3,9 @@
 
 use core::arch::asm;
 
+use anyvisor_arch::gic::icc::{self, sgir};
+use anyvisor_arch::gic::intid;
+
 macro_rules! registers {
     ($($(#[$doc:meta])* $read:ident, $write:ident = $register:literal;)*) => {
         $(
@@ -117,28 +120,30 @@ write_only! {
     set_sgi1r = "icc_sgi1r_el1";
 }
 
-/// ICC_CTLR_EL1.CBPR: ICC_BPR0_EL1 is for both groups.
-pub const CBPR: u64 = 1 << 0;
-/// ICC_CTLR_EL1.EOImode: EOIR drops the priority only.
-pub const EOI_MODE: u64 = 1 << 1;
-/// ICC_SGI1R_EL1.IRM: all but this CPU.
-pub const ALL_BUT_SELF: u64 = 1 << 40;
 /// The INTID that says that there is none.
-pub const NONE: u64 = 1023;
+pub const NONE: u64 = intid::SPURIOUS as u64;
 /// ICC_RPR_EL1 when nothing is active.
-pub const IDLE: u64 = 0xff;
+pub const IDLE: u64 = icc::IDLE_PRIORITY as u64;
 
-/// How many of a priority's eight bits, the upper ones, are implemented (ICC_CTLR_EL1.PRIbits).
+/// How many of a priority's eight bits, the upper ones, are implemented.
 pub fn priority_bits() -> u64 {
-    (ctlr() >> 8 & 0b111) + 1
+    icc::ctlr::PRI_BITS.get(ctlr()) + 1
 }
 
-/// ICC_SGI1R_EL1's fields for one CPU: Aff3, Aff2, Aff1, RS and a bit of TargetList.
+/// ICC_SGI1R_EL1 of an SGI to one CPU.
 pub fn sgi(intid: u32, affinity: u64) -> u64 {
     let aff = |n: u32| affinity >> n & 0xff;
-    let (aff0, aff1, aff2, aff3) = (aff(0), aff(8), aff(16), aff(32));
-    aff3 << 48 | (aff0 >> 4) << 44 | aff2 << 32 | u64::from(intid) << 24 | aff1 << 16
-        | 1 << (aff0 & 0xf)
+    sgir::AFF3.put(aff(32))
+        | sgir::RS.put(aff(0) >> 4)
+        | sgir::AFF2.put(aff(16))
+        | sgir::INTID.put(intid.into())
+        | sgir::AFF1.put(aff(8))
+        | sgir::TARGET_LIST.put(1 << (aff(0) & 0xf))
+}
+
+/// ICC_SGI1R_EL1 of an SGI to all CPUs but this one.
+pub fn sgi_to_others(intid: u32) -> u64 {
+    sgir::IRM | sgir::INTID.put(intid.into())
 }
 
 /// ISR_EL1.I: an IRQ is signalled to this CPU, masked or not.

@@ -10,15 +10,17 @@
 //!        +------- EOIR, DIR, ICACTIVER -----+-------- active and pending
 //! ```
 
+use anyvisor_arch::gic::intid::SPIS;
+use anyvisor_arch::gic::{bank, gicd, gicr};
+
 use super::frame::Frame;
-use super::registers as reg;
 
 /// An interrupt.
 #[derive(Clone, Copy, Debug)]
 pub struct Interrupt {
     /// Its INTID.
     pub intid: u32,
-    bank: Frame,
+    frame: Frame,
 }
 
 /// The group that an interrupt belongs to.
@@ -44,17 +46,17 @@ macro_rules! states {
         $(
             /// Whether it is.
             pub fn $read(self) -> bool {
-                self.bit(reg::$set_register)
+                self.bit(bank::$set_register)
             }
 
             /// Makes it so.
             pub fn $set(self) {
-                self.write_bit(reg::$set_register);
+                self.write_bit(bank::$set_register);
             }
 
             /// Ends it.
             pub fn $clear(self) {
-                self.write_bit(reg::$clear_register);
+                self.write_bit(bank::$clear_register);
             }
         )*
     };
@@ -63,16 +65,16 @@ macro_rules! states {
 impl Interrupt {
     /// An SPI, or this CPU's SGI or PPI.
     pub fn new(intid: u32) -> Self {
-        if intid < reg::FIRST_SPI {
+        if intid < SPIS.start {
             Self::of(crate::smp::this_cpu(), intid)
         } else {
-            Self { intid, bank: super::distributor() }
+            Self { intid, frame: super::distributor() }
         }
     }
 
     /// An SGI or PPI of a CPU.
     pub fn of(cpu: usize, intid: u32) -> Self {
-        Self { intid, bank: super::redistributor(cpu).plus(reg::SGI_BASE) }
+        Self { intid, frame: super::redistributor(cpu).plus(gicr::SGI_BASE) }
     }
 
     states! {
@@ -83,47 +85,47 @@ impl Interrupt {
 
     /// Puts it into a group.
     pub fn set_group(self, group: Group) {
-        let at = self.word(reg::IGROUPR);
-        let others = self.bank.read(at) & !self.mask();
-        self.bank.write(at, others | if group == Group::One { self.mask() } else { 0 });
+        let at = self.word(bank::IGROUPR);
+        let others = self.frame.read(at) & !self.mask();
+        self.frame.write(at, others | if group == Group::One { self.mask() } else { 0 });
     }
 
     /// Its priority, lower is more urgent.
     pub fn priority(self) -> u64 {
-        self.bank.read8(reg::IPRIORITYR + u64::from(self.intid)).into()
+        self.frame.read8(bank::IPRIORITYR + u64::from(self.intid)).into()
     }
 
     /// Sets its priority.
     pub fn set_priority(self, priority: u64) {
-        self.bank.write8(reg::IPRIORITYR + u64::from(self.intid), priority as u32);
+        self.frame.write8(bank::IPRIORITYR + u64::from(self.intid), priority as u32);
     }
 
     /// What makes it pending.
     pub fn trigger(self) -> Trigger {
         let (at, shift) = self.configuration();
-        if self.bank.read(at) >> shift & 1 == 1 { Trigger::Edge } else { Trigger::Level }
+        if self.frame.read(at) >> shift & 1 == 1 { Trigger::Edge } else { Trigger::Level }
     }
 
     /// Says what makes it pending; it must be disabled.
     pub fn set_trigger(self, trigger: Trigger) {
         let (at, shift) = self.configuration();
-        let others = self.bank.read(at) & !(1 << shift);
-        self.bank.write(at, others | u32::from(trigger == Trigger::Edge) << shift);
+        let others = self.frame.read(at) & !(1 << shift);
+        self.frame.write(at, others | u32::from(trigger == Trigger::Edge) << shift);
     }
 
     /// Sends an SPI to the CPU of this affinity.
     pub fn route(self, affinity: u64) {
-        self.bank.write64(reg::IROUTER + 8 * u64::from(self.intid), affinity);
+        self.frame.write64(gicd::IROUTER + 8 * u64::from(self.intid), affinity);
     }
 
     /// Sends an SPI to any one CPU that takes part (GICD_IROUTER.Interrupt_Routing_Mode).
     pub fn route_to_any(self) {
-        self.bank.write64(reg::IROUTER + 8 * u64::from(self.intid), reg::ANY_PE);
+        self.frame.write64(gicd::IROUTER + 8 * u64::from(self.intid), gicd::irouter::IRM);
     }
 
     /// GICD_IROUTER, as it reads.
     pub fn routing(self) -> u64 {
-        self.bank.read64(reg::IROUTER + 8 * u64::from(self.intid))
+        self.frame.read64(gicd::IROUTER + 8 * u64::from(self.intid))
     }
 
     /// Makes it inactive, of a group and priority, and enables it; an SPI becomes an edge that goes
@@ -131,7 +133,7 @@ impl Interrupt {
     pub fn prepare(self, group: Group, priority: u64) -> Self {
         self.disable();
         super::settle();
-        if self.intid >= reg::FIRST_SPI {
+        if self.intid >= SPIS.start {
             self.set_trigger(Trigger::Edge);
             self.route(crate::smp::own_affinity());
         }
@@ -159,15 +161,15 @@ impl Interrupt {
     }
 
     fn configuration(self) -> (u64, u32) {
-        (reg::ICFGR + u64::from(self.intid / 16) * 4, self.intid % 16 * 2 + 1)
+        (bank::ICFGR + u64::from(self.intid / 16) * 4, self.intid % 16 * 2 + 1)
     }
 
     fn bit(self, register: u64) -> bool {
-        self.bank.read(self.word(register)) & self.mask() != 0
+        self.frame.read(self.word(register)) & self.mask() != 0
     }
 
     fn write_bit(self, register: u64) {
-        self.bank.write(self.word(register), self.mask());
+        self.frame.write(self.word(register), self.mask());
     }
 }
 

@@ -73,6 +73,12 @@ pub fn wait_until(done: impl Fn() -> bool) {
     wait_by(done, asm::wfe);
 }
 
+/// Looks again and again until it is so: for what nobody sends an event for.
+#[track_caller]
+pub fn spin_until(done: impl Fn() -> bool) {
+    wait_by(done, core::hint::spin_loop);
+}
+
 /// Waits for an interrupt until it is so.
 #[track_caller]
 pub fn sleep_until(done: impl Fn() -> bool) {
