@@ -14,6 +14,7 @@
 //!   interrupts  IRQ and FIQ lines                timer       the virtual timer
 //!   threads     who may call what                pointers    null and misaligned pointers
 //!   absent      what is not supported here       binding     the binding's own faults
+//!   model       random sequences of calls
 //! ```
 //!
 //! Each case is listed with the source of its expectation (`header`, `observed`, `ours`: see
@@ -36,6 +37,7 @@ mod guest;
 mod interrupts;
 mod lifecycle;
 mod memory;
+mod model;
 mod pointers;
 #[allow(unsafe_code)]
 mod raw;
@@ -67,6 +69,7 @@ fn main() {
         pointers::cases(),
         absent::cases(),
         binding::cases(),
+        model::cases(),
     ];
     let trials = cases.into_iter().flatten().map(case::Case::into_trial).collect();
     libtest_mimic::run(&arguments, trials).exit();
