@@ -16,6 +16,7 @@
 //!   permissions what stage 2 refuses         dirty       which pages were written
 //!   gic         the interrupt controller     sme         a machine without SME
 //!   absent      what is not supported here   binding     the binding's own faults
+//!   model       random sequences of calls
 //! ```
 //!
 //! Each case is listed with the source of its expectation (`header`, `observed`, `ours`: see
@@ -40,6 +41,7 @@ mod guest;
 mod interrupts;
 mod lifecycle;
 mod memory;
+mod model;
 mod permissions;
 mod pointers;
 #[allow(unsafe_code)]
@@ -79,6 +81,7 @@ fn main() {
         #[cfg(not(target_os = "macos"))]
         sme::cases(),
         binding::cases(),
+        model::cases(),
     ];
     let trials = cases.into_iter().flatten().map(case::Case::into_trial).collect();
     libtest_mimic::run(&arguments, trials).exit();
