@@ -265,8 +265,15 @@ pub fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
             cpu.set(register, kept);
             // A TLB holds what SCTLR, TCR and MAIR made of a descriptor; what a table base names
             // is told apart by the ASID, and otherwise the guest's to invalidate.
-            cpu.tlb_stale |= !matches!(register, SysReg::TTBR0_EL1 | SysReg::TTBR1_EL1);
-            cpu.regime_changed();
+            let tcr = cpu.get(SysReg::TCR_EL1);
+            match register {
+                SysReg::TTBR0_EL1 => cpu.regime.switch(0, kept, tcr),
+                SysReg::TTBR1_EL1 => cpu.regime.switch(1, kept, tcr),
+                _ => {
+                    cpu.tlb_stale = true;
+                    cpu.regime_changed();
+                }
+            }
         }
         // CPACR_EL1 is looked at when an instruction asks.
         Effect::FpAccess => cpu.set(register, kept),
