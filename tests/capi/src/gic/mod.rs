@@ -7,6 +7,7 @@
 //!   messages    the MSI frame                distributor, redistributor, interface: registers
 //!   state       kept, put back, reset        delivery    what a guest takes
 //!   waiting     what ends a wait             frames      what a guest finds at which address
+//!   sweep       any call with any argument, on several threads
 //! ```
 //!
 //! What a guest's registers mean is GICv3's: IHI 0069. Public programs whose use of Apple's
@@ -25,6 +26,7 @@ mod parameters;
 mod place;
 mod redistributor;
 mod state;
+mod sweep;
 mod waiting;
 
 use crate::case::Case;
@@ -43,6 +45,7 @@ pub fn cases() -> Vec<Case> {
         delivery::cases(),
         waiting::cases(),
         frames::cases(),
+        sweep::cases(),
     ]
     .into_iter()
     .flatten()
