@@ -11,7 +11,7 @@ use crate::raw::{
     BAD_ARGUMENT, BUSY, CPSR, DEFAULT, DENIED, Handle, NO_DEVICE, PC, SUCCESS, UNSUPPORTED,
     hv_vcpu_set_reg, hv_vcpus_exit, os_release,
 };
-use applevisor_sys::hv_gic_icc_reg_t as Icc;
+use applevisor_sys::{hv_exit_reason_t, hv_gic_icc_reg_t as Icc};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -116,20 +116,15 @@ pub fn cases() -> Vec<Case> {
             let _machine = Machine::new(WAIT);
             let cpu = Cpu::ready(0);
             cpu.run_to_hvc(1);
-            let (id, done) = (cpu.id, AtomicBool::new(false));
+            let id = cpu.id;
             thread::scope(|scope| {
-                let done = &done;
                 scope.spawn(move || {
-                    let _stop = Stop(done);
                     for seed in 4..8 {
                         sweep(seed, u64::MAX, 2000);
                     }
-                    done.store(true, Ordering::SeqCst);
                     assert_eq!(hv_vcpus_exit(&id, 1), SUCCESS);
                 });
-                while !done.load(Ordering::SeqCst) {
-                    cpu.run();
-                }
+                while cpu.run().reason != hv_exit_reason_t::CANCELED {}
             });
             // Set up anew, it takes interrupts as ever.
             assert_eq!(hv_gic_reset(), SUCCESS);
