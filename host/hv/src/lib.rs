@@ -50,14 +50,16 @@
 //!
 //! # Differences from Apple's framework
 //!
-//! - The functions of the GIC and of SME answer `HV_UNSUPPORTED`; so does a VM with EL2.
+//! - The functions of SME answer `HV_UNSUPPORTED`; so do a VM with EL2, and the GIC's registers
+//!   that exist with EL2 only.
 //! - `hv_vcpu_set_simd_fp_reg` has two symbols, one for an integer as `applevisor-sys` passes it on
 //!   stable Rust, and one for the vector of C: see [`registers`]. Who finds the function by name
-//!   (`dlsym`), gets the former.
+//!   (`dlsym`) gets the former.
 //! - `hv_vm_deallocate` refuses memory that is still mapped into the guest with `HV_BUSY`: here it
 //!   is this process that would run into the hole.
 //! - Enumerations are taken as 32-bit integers, which is what the binding declares. Where the
-//!   header has 16 or 64 bits (`hv_sys_reg_t`, `hv_allocate_flags_t`), the low bits count.
+//!   header has 16 or 64 bits (`hv_sys_reg_t`, most of the GIC's, `hv_allocate_flags_t`), the low
+//!   bits count.
 //! - The host is a Unix system: [`memory`] is built on `mmap`.
 
 #![cfg(not(target_os = "macos"))]

@@ -2,6 +2,8 @@
 
 use crate::abi::{hv_return_t, hv_simd_fp_uchar16_t, hv_vcpu_t};
 use crate::vcpu::{get, set};
+use crate::vm;
+use anyvisor_arch::sysreg::SysReg;
 use anyvisor_vm::{HvError, Reg};
 
 /// The register with the number `reg` in `hv_reg_t`.
@@ -123,7 +125,13 @@ pub unsafe extern "C" fn hv_vcpu_get_sys_reg(
 /// Writes a system register by its ID.
 #[unsafe(no_mangle)]
 pub extern "C" fn hv_vcpu_set_sys_reg(vcpu: hv_vcpu_t, reg: u32, value: u64) -> hv_return_t {
-    set("hv_vcpu_set_sys_reg", vcpu, |v| v.set_sys_reg(system(reg), value))
+    set("hv_vcpu_set_sys_reg", vcpu, |v| {
+        v.set_sys_reg(system(reg), value)?;
+        if SysReg::from_api_id(system(reg)) == Some(SysReg::MPIDR_EL1) {
+            vm::affinity_is_set(vcpu);
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -112,12 +112,12 @@ pub(crate) unsafe fn get<T>(
     id: hv_vcpu_t,
     what: &'static str,
     out: *mut T,
-    read: impl FnOnce(&dyn Vcpu) -> Result<T, HvError>,
+    read: impl FnOnce(&mut dyn Vcpu) -> Result<T, HvError>,
 ) -> hv_return_t {
     answer(call, || {
         // SAFETY: the caller's promise.
         let out = unsafe { Out::new(what, out) }?;
-        out.put(with(id, |current| read(&*current.vcpu))?);
+        out.put(with(id, |current| read(&mut *current.vcpu))?);
         Ok(())
     })
 }
@@ -213,7 +213,7 @@ pub extern "C" fn hv_vcpu_run(vcpu: hv_vcpu_t) -> hv_return_t {
 pub unsafe extern "C" fn hv_vcpus_exit(vcpus: *const hv_vcpu_t, vcpu_count: u32) -> hv_return_t {
     answer("hv_vcpus_exit", || {
         // SAFETY: the caller's promise.
-        vm::cancel(unsafe { array("vcpus", vcpus, vcpu_count) }?)
+        vm::cancel(unsafe { array("vcpus", vcpus, vcpu_count as usize) }?)
     })
 }
 

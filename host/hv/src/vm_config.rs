@@ -106,7 +106,7 @@ fn with<R>(
 ) -> Result<R, HvError> {
     object::with("config", config, |object| match object {
         Object::VmConfig(settings) => Some(work(settings)),
-        Object::VcpuConfig => None,
+        _ => None,
     })?
 }
 
