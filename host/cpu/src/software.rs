@@ -12,6 +12,7 @@ use anyvisor_arch::gic::Icc;
 use anyvisor_arch::id::{CNTFRQ_EL0 as COUNTER_HZ, pfr0};
 use anyvisor_arch::pstate::{self, Mode, Spsr};
 use anyvisor_arch::sysreg::{Kind, SysReg};
+use anyvisor_gic::Gic;
 use anyvisor_vm::{
     Attention, Cancel, Engine, Exit, FeatureReg, GicConfig, GicGeometry, GuestMemory, HvError,
     InterruptController, Line, Perms, Reg, Vcpu, VcpuConfig, Vm, VmConfig,
@@ -235,7 +236,9 @@ impl SoftwareVcpu {
 /// The register of the CPU interface with an ID of `hv_gic_icc_reg_t`.
 fn cpu_interface_register(id: u16) -> Result<Icc, HvError> {
     let found = SysReg::ALL.iter().map(|register| register.row()).find_map(|row| match row.kind {
-        Kind::InterruptController(icc) if row.encoding.0 == id => Some(icc),
+        Kind::InterruptController(icc) if row.encoding.0 == id => {
+            Gic::has_register(icc).then_some(icc)
+        }
         _ => None,
     });
     found.ok_or(HvError::NoSysReg(id))

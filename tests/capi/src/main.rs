@@ -14,8 +14,9 @@
 //!   interrupts  IRQ and FIQ lines                timer       the virtual timer
 //!   threads     who may call what                pointers    null and misaligned pointers
 //!   permissions what stage 2 refuses         dirty       which pages were written
-//!   sme         a machine without SME
-//!   absent      what is not supported here       binding     the binding's own faults
+//!   gic         the interrupt controller     sme         a machine without SME
+//!   absent      what is not supported here   binding     the binding's own faults
+//!   model       random sequences of calls
 //! ```
 //!
 //! Each case is listed with the source of its expectation (`header`, `observed`, `ours`: see
@@ -35,10 +36,12 @@ mod code;
 mod config;
 mod dirty;
 mod exits;
+mod gic;
 mod guest;
 mod interrupts;
 mod lifecycle;
 mod memory;
+mod model;
 mod permissions;
 mod pointers;
 #[allow(unsafe_code)]
@@ -73,10 +76,12 @@ fn main() {
         timer::cases(),
         threads::cases(),
         pointers::cases(),
+        gic::cases(),
         absent::cases(),
         #[cfg(not(target_os = "macos"))]
         sme::cases(),
         binding::cases(),
+        model::cases(),
     ];
     let trials = cases.into_iter().flatten().map(case::Case::into_trial).collect();
     libtest_mimic::run(&arguments, trials).exit();
