@@ -189,7 +189,8 @@ fn reset_bank(frame: Frame, word: u64) {
         frame.write(register + at, u32::MAX);
     }
     for four in 0..8 {
-        frame.write(bank::IPRIORITYR + (word * 8 + four) * 4, 0x0101_0101 * DEFAULT_PRIORITY as u32);
+        frame
+            .write(bank::IPRIORITYR + (word * 8 + four) * 4, 0x0101_0101 * DEFAULT_PRIORITY as u32);
     }
 }
 
