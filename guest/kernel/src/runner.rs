@@ -141,6 +141,7 @@ fn put_in_order() {
     timer::VIRTUAL.stop();
     let _ = trap::try_catch(trap::After::Skip, || timer::PHYSICAL.stop()); // may be trapped
     smp::stop_all();
+    console::let_transmit_interrupt_out(false);
     gic::reset();
     if hypercall::has_services() {
         services::reset();

@@ -212,6 +212,12 @@ pub fn start_all(body: Body, interrupt: Option<Handler>) -> Started {
 /// Switches a CPU on, to do this.
 #[track_caller]
 pub fn start_on(cpu: usize, work: Work) -> Started {
+    start_by(PSCI_CPU_ON_64, cpu, work)
+}
+
+/// Switches a CPU on by one of the two functions that do it.
+#[track_caller]
+pub fn start_by(cpu_on: u32, cpu: usize, work: Work) -> Started {
     let stacks = image::secondary_stacks();
     let stack_bytes = (stacks.end - stacks.start) / MOST_CPUS as u64;
     let mailbox = MAILBOXES[cpu].0.get();
@@ -240,8 +246,9 @@ pub fn start_on(cpu: usize, work: Work) -> Started {
     }
     barrier::dsb(barrier::SY);
     let affinity = affinity(cpu);
-    let result = cpu_on(affinity, secondary_start as *const () as u64, mailbox as u64);
-    if result != SUCCESS {
+    let arguments = [affinity, secondary_start as *const () as u64, mailbox as u64];
+    let result = hypercall::call(cpu_on, &arguments)[0] as u32 as i32;
+    if i64::from(result) != SUCCESS {
         state(cpu).store(IDLE, Ordering::Relaxed);
         panic!("CPU_ON of {affinity:#x} answers {result}");
     }

@@ -52,7 +52,7 @@ pub fn tell(line: &Line, value: u64) {
 /// Waits with `pause` until it is so. Another CPU whose case was abandoned goes; the first one fails
 /// its case when another failed, or none comes.
 #[track_caller]
-fn wait_by(done: impl Fn() -> bool, pause: impl Fn()) {
+fn wait_by(mut done: impl FnMut() -> bool, pause: impl Fn()) {
     let secondary = is_secondary();
     let patience = Patience::new();
     while !done() {
@@ -69,19 +69,19 @@ fn wait_by(done: impl Fn() -> bool, pause: impl Fn()) {
 /// Waits until it is so, which another CPU says with [`tell`] or [`Line::add`]. WFE gives a
 /// hypervisor with more vCPUs than CPUs the chance to run the one that is waited for.
 #[track_caller]
-pub fn wait_until(done: impl Fn() -> bool) {
+pub fn wait_until(done: impl FnMut() -> bool) {
     wait_by(done, asm::wfe);
 }
 
 /// Looks again and again until it is so: for what nobody sends an event for.
 #[track_caller]
-pub fn spin_until(done: impl Fn() -> bool) {
+pub fn spin_until(done: impl FnMut() -> bool) {
     wait_by(done, core::hint::spin_loop);
 }
 
 /// Waits for an interrupt until it is so.
 #[track_caller]
-pub fn sleep_until(done: impl Fn() -> bool) {
+pub fn sleep_until(done: impl FnMut() -> bool) {
     wait_by(done, asm::wfi);
 }
 
