@@ -156,30 +156,39 @@ impl Bank {
         }
     }
 
-    pub fn write(&mut self, register: Register, value: u64) {
+    /// The interrupts of which something has changed, by bit.
+    pub fn write(&mut self, register: Register, value: u64) -> u32 {
         let bits = value as u32 & self.implemented;
         let s = &mut self.state;
-        match register {
-            Register::Igroupr => s.group = bits,
-            Register::Isenabler => s.enabled |= bits,
-            Register::Icenabler => s.enabled &= !bits,
-            Register::Ispendr => s.latch |= bits,
-            Register::Icpendr => s.latch &= !bits,
-            Register::Isactiver => s.active |= bits,
-            Register::Icactiver => s.active &= !bits,
-            Register::Ipriorityr { first, bytes } => {
-                for (n, byte) in value.to_le_bytes().into_iter().take(bytes).enumerate() {
-                    if self.implemented >> (first + n) & 1 == 1 {
-                        s.priority[first + n] = byte & PRIORITY_MASK;
-                    }
-                }
-            }
+        let (new, word) = match register {
+            Register::Igroupr => (bits, &mut s.group),
+            Register::Isenabler => (s.enabled | bits, &mut s.enabled),
+            Register::Icenabler => (s.enabled & !bits, &mut s.enabled),
+            Register::Ispendr => (s.latch | bits, &mut s.latch),
+            Register::Icpendr => (s.latch & !bits, &mut s.latch),
+            Register::Isactiver => (s.active | bits, &mut s.active),
+            Register::Icactiver => (s.active & !bits, &mut s.active),
             Register::Icfgr { upper } => {
                 let (kept, shift) = if upper { (0x0000_ffff, 16) } else { (0xffff_0000, 0) };
                 let edge = s.edge & kept | gather(value) << shift;
-                s.edge = (edge | self.always_edge) & self.implemented;
+                ((edge | self.always_edge) & self.implemented, &mut s.edge)
+            }
+            Register::Ipriorityr { first, bytes } => {
+                return self.write_priorities(first, &value.to_le_bytes()[..bytes]);
+            }
+        };
+        std::mem::replace(word, new) ^ new
+    }
+
+    fn write_priorities(&mut self, first: usize, bytes: &[u8]) -> u32 {
+        let mut changed = 0;
+        for (bit, byte) in (first..).zip(bytes) {
+            let new = if self.implemented >> bit & 1 == 1 { byte & PRIORITY_MASK } else { 0 };
+            if std::mem::replace(&mut self.state.priority[bit], new) != new {
+                changed |= 1 << bit;
             }
         }
+        changed
     }
 
     /// Whether `state` is one that this bank can have.

@@ -16,8 +16,8 @@
 //!
 //! # Choices
 //! * Five priority bits (ICC_CTLR.PRIbits = 4), all of which preempt: one active priority register
-//!   for each group; ICC_AP0R1 to 3 and ICC_AP1R1 to 3 are not there (the engine makes them
-//!   UNDEFINED, here they read zero). The binary points' least values are 2 for Group 0 and 3 for
+//!   for each group; ICC_AP0R1 to 3 and ICC_AP1R1 to 3 are not there ([`crate::Gic::has_register`];
+//!   here they read zero). The binary points' least values are 2 for Group 0 and 3 for
 //!   Group 1, whose point is one further left with one security state and no EL3 (ICC_BPR1_EL1).
 //! * With ICC_CTLR.CBPR set, ICC_BPR1 reads as ICC_BPR0 + 1, at most 7, and ignores writes.
 //! * An end of an interrupt (EOIR) that does not match the last acknowledge is UNPREDICTABLE. Here:

@@ -91,23 +91,38 @@ impl Distributor {
         }
     }
 
-    pub fn write(&mut self, offset: u64, bytes: u8, value: u64) {
+    pub fn write(&mut self, offset: u64, bytes: u8, value: u64) -> Changed {
         if let Some((register, n)) = bank::register(offset, bytes) {
             if n != 0 {
-                self.banks[n].write(register, value);
+                return Changed::Spis { bank: n, bits: self.banks[n].write(register, value) };
             }
         } else if let Some((intid, shift)) = route(offset, bytes) {
             let written = mask(bytes) << shift & (irouter::AFFINITY | irouter::IRM);
             self.routes[intid] = self.routes[intid] & !written | value << shift & written;
+            return Changed::Everything;
         } else if (offset, bytes) == (gicd::CTLR, 4) {
             self.ctlr = value as u32 & CTLR_WRITABLE;
+            return Changed::Everything;
         }
+        Changed::Nothing
     }
 
     /// Bank 0's registers are RES0 here with affinity routing.
     fn bank(&self, n: usize) -> Option<&Bank> {
         if n == 0 { None } else { self.banks.get(n) }
     }
+}
+
+/// What a write has changed.
+pub enum Changed {
+    Nothing,
+    /// Of some SPIs of a bank, something but their routes.
+    Spis {
+        bank: usize,
+        bits: u32,
+    },
+    /// Perhaps what any PE gets.
+    Everything,
 }
 
 /// The SPI whose GICD_IROUTER holds the bytes at `offset`, and by how many bits they are up.

@@ -11,8 +11,9 @@
 //! where a word has some to offer. Of equal priorities the lowest INTID wins (IMPLEMENTATION
 //! DEFINED).
 //!
-//! A group that a PE has disabled (ICC_IGRPEN<n>) hides its interrupts altogether instead of
-//! standing in the way of the other group's: IHI 0069 has them released to the distributor.
+//! The interrupts of a group that a PE has disabled are no candidates: IHI 0069, ICC_IGRPEN<n>, has
+//! them released to the distributor. So they do not stand in the way of the other group's (in QEMU
+//! they do) and HPPIR does not show them.
 //!
 //! # 1-of-N
 //! With GICD_IROUTER.IRM an SPI goes to one PE of those that are awake and have its group enabled:
@@ -35,7 +36,7 @@ impl Gic {
         let groups = self.distributor.groups().both(pe.cpu.enabled);
         let mut best: Option<Candidate> = None;
         let mut look = |n: usize, bank: &Bank, goes_here: &dyn Fn(&Candidate) -> bool| {
-            for bit in bits(bank.forwardable(groups)) {
+            for bit in set_bits(bank.forwardable(groups)) {
                 let candidate = Candidate::of(bank, n, bit);
                 let better = best.as_ref().is_none_or(|best| candidate.priority < best.priority);
                 if better && goes_here(&candidate) {
@@ -86,7 +87,7 @@ impl Gic {
     pub(crate) fn one_of_n_waits(&self) -> bool {
         let groups = self.distributor.groups();
         self.distributor.banks.iter().enumerate().skip(1).any(|(n, bank)| {
-            bits(bank.forwardable(groups))
+            set_bits(bank.forwardable(groups))
                 .any(|bit| self.distributor.routes[32 * n + bit] & IRM != 0)
         })
     }
@@ -103,7 +104,7 @@ impl Candidate {
 }
 
 /// The numbers of the bits that are set, from the lowest.
-fn bits(mut word: u32) -> impl Iterator<Item = usize> {
+pub(crate) fn set_bits(mut word: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let bit = (word != 0).then(|| word.trailing_zeros() as usize)?;
         word &= word - 1;

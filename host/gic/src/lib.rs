@@ -42,7 +42,8 @@ pub use anyvisor_arch::gic::Icc;
 pub use state::RestoreError;
 
 use anyvisor_arch::gic::intid::{PPIS, SPIS};
-use distributor::{Distributor, place};
+use distributor::{Changed, Distributor, place};
+use forwarding::set_bits;
 use redistributor::Pe;
 use std::ops::Range;
 
@@ -140,6 +141,7 @@ impl Gic {
         if let Some(slot) = self.pes.get_mut(pe) {
             *slot = None;
             self.touch_all();
+            self.changed |= 1 << pe;
         }
     }
 
@@ -166,8 +168,13 @@ impl Gic {
     pub fn write(&mut self, frame: Frame, offset: u64, bytes: u8, value: u64) {
         match (frame, bytes) {
             (Frame::Distributor, 1 | 2 | 4 | 8) => {
-                self.distributor.write(offset, bytes, value);
-                self.touch_all();
+                match self.distributor.write(offset, bytes, value) {
+                    Changed::Nothing => {}
+                    Changed::Spis { bank, bits } => {
+                        set_bits(bits).for_each(|bit| self.touch_spi((32 * bank + bit) as u32));
+                    }
+                    Changed::Everything => self.touch_all(),
+                }
             }
             (Frame::Redistributor(number), 1 | 2 | 4 | 8) => {
                 if let Some(pe) = self.pe_mut(number) {
@@ -182,6 +189,12 @@ impl Gic {
             }
             _ => {}
         }
+    }
+
+    /// Whether a CPU interface has this register: an access to one that it has not is UNDEFINED
+    /// (ICC_AP0R<n>_EL1, ICC_AP1R<n>_EL1: those above 0 need six priority bits or more).
+    pub fn has_register(register: Icc) -> bool {
+        !matches!(register, Icc::Ap0r(1..) | Icc::Ap1r(1..))
     }
 
     /// Drives the line of an SPI; an INTID that is none, or is a message's, changes nothing.
@@ -218,7 +231,7 @@ impl Gic {
     }
 
     /// The PEs (one bit each) whose lines may differ from what they were at the last call. It may
-    /// name one whose lines are the same, and one that was taken away.
+    /// name one whose lines are the same, and it names one that was taken away.
     pub fn take_changed(&mut self) -> u64 {
         std::mem::take(&mut self.changed)
     }
@@ -266,6 +279,6 @@ impl Gic {
     }
 
     fn touch_all(&mut self) {
-        self.changed = u64::MAX;
+        self.changed |= self.connected().fold(0, |pes, (number, _)| pes | 1 << number);
     }
 }

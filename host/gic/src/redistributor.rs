@@ -10,12 +10,14 @@
 //! ```
 //!
 //! After reset the PE sleeps (GICR_WAKER.ProcessorSleep): software wakes it before it gets any
-//! interrupt. ChildrenAsleep follows at once.
+//! interrupt, which waits in the redistributor so long (so IHI 0069; QEMU forwards all the same).
+//! ChildrenAsleep follows at once.
 //!
 //! # Left out
 //! All of it reads as zero and ignores writes: LPIs (PLPIS = 0: SETLPIR, CLRLPIR, PROPBASER,
 //! PENDBASER, INVLPIR, INVALLR, SYNCR, CTLR.EnableLPIs), the 1-of-N opt-out (DPGS = 0: CTLR.DPG*),
-//! STATUSR (optional), IGRPMODR0 and NSACR (DS = 1), extended PPIs, INMIR0.
+//! STATUSR (optional), IGRPMODR0 and NSACR (DS = 1), extended PPIs, INMIR0. There is no power
+//! controller that WakeRequest could go to: an interrupt for a PE that sleeps wakes nobody.
 
 use crate::bank::{self, Bank};
 use crate::cpu_interface::CpuInterface;

@@ -23,12 +23,12 @@ impl Gic {
     /// MSR of a register of PE `pe`'s CPU interface; what is read-only ignores it.
     pub fn write_register(&mut self, pe: usize, register: Icc, value: u64) {
         match register {
-            Icc::Eoir0 => self.end(pe, Group::Zero, INTID.get(value) as u32),
-            Icc::Eoir1 => self.end(pe, Group::One, INTID.get(value) as u32),
+            Icc::Eoir0 => self.end(pe, Group::Zero, intid(value)),
+            Icc::Eoir1 => self.end(pe, Group::One, intid(value)),
             Icc::Dir => {
                 let splits = self.pe(pe).is_some_and(|pe| pe.cpu.splits_end());
                 if splits {
-                    self.deactivate(pe, INTID.get(value) as u32);
+                    self.deactivate(pe, intid(value));
                 }
             }
             Icc::Sgi0r | Icc::Sgi1r | Icc::Asgi1r => self.send_sgi(pe, register, value),
@@ -84,10 +84,10 @@ impl Gic {
 
     /// ICC_SGI0R, ICC_SGI1R, ICC_ASGI1R.
     ///
-    /// With one security state ICC_SGI0R makes Group 0 SGIs only, ICC_SGI1R either group's, as the
-    /// target's GICR_IGROUPR0 has it, and ICC_ASGI1R, there being no other security state, the
-    /// same as ICC_SGI0R (so Linux's KVM reads the manual too; QEMU drops a Group 0 SGI sent by
-    /// ICC_SGI1R).
+    /// With one security state ICC_SGI0R makes Group 0 SGIs only; ICC_SGI1R either group's, as the
+    /// target's GICR_IGROUPR0 has it; and ICC_ASGI1R, there being no other security state, the same
+    /// as ICC_SGI0R (IHI 0069, "Use of control registers for SGI forwarding"; Linux's KVM does so
+    /// too; QEMU drops a Group 0 SGI sent by ICC_SGI1R). An SGI to a PE that is not there is lost.
     fn send_sgi(&mut self, sender: usize, register: Icc, value: u64) {
         if self.pe(sender).is_none() {
             return;
@@ -103,6 +103,12 @@ impl Gic {
             }
         }
     }
+}
+
+/// The INTID in a value for ICC_EOIR or ICC_DIR: with ICC_CTLR.IDbits = 0 it has 16 bits, those
+/// above are RES0.
+fn intid(value: u64) -> u32 {
+    INTID.get(value) as u32 & 0xffff
 }
 
 /// Whether an SGI register's value names the PE of an affinity (as MPIDR_EL1 has it).

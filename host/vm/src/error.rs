@@ -1,5 +1,6 @@
 //! Misuse of the API, with the value that was wrong.
 
+use std::fmt;
 use thiserror::Error;
 
 /// `hv_return_t`: the codes of Apple's `hv_error.h` for arm64.
@@ -26,6 +27,30 @@ pub enum ReturnCode {
     Exists = 0xfae9_4008_u32 as i32,
     /// Not supported here.
     Unsupported = 0xfae9_400f_u32 as i32,
+}
+
+impl ReturnCode {
+    /// The name in Apple's header.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Success => "HV_SUCCESS",
+            Self::Error => "HV_ERROR",
+            Self::Busy => "HV_BUSY",
+            Self::BadArgument => "HV_BAD_ARGUMENT",
+            Self::IllegalGuestState => "HV_ILLEGAL_GUEST_STATE",
+            Self::NoResources => "HV_NO_RESOURCES",
+            Self::NoDevice => "HV_NO_DEVICE",
+            Self::Denied => "HV_DENIED",
+            Self::Exists => "HV_EXISTS",
+            Self::Unsupported => "HV_UNSUPPORTED",
+        }
+    }
+}
+
+impl fmt::Display for ReturnCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// What a caller of the API did wrong, or what the host could not give.

@@ -283,3 +283,21 @@ fn pfr0_names_the_gic_where_there_is_one() {
     let pfr0 = without.sys_reg(SysReg::ID_AA64PFR0_EL1.api_id().unwrap()).unwrap();
     assert_eq!(pfr0 >> 24 & 0xf, 0);
 }
+
+#[test]
+fn active_priority_registers_that_five_bits_do_not_need_are_undefined() {
+    // MRS X0, ICC_AP0R0_EL1; MRS X0, ICC_AP0R1_EL1; HVC #0. At the vector: HVC #1
+    let mut code = vec![0xd538_c880, 0xd538_c8a0, HVC];
+    code.resize((0x800 + 0x200) / 4, HVC);
+    code.push(HVC | 1 << 5);
+    let bench = Bench::new(&code);
+    let mut vcpu = bench.vcpu(0);
+    vcpu.set_sys_reg(SysReg::VBAR_EL1.api_id().unwrap(), RAM + 0x800).unwrap();
+    assert_eq!(hvc(&mut *vcpu), 1);
+    let elr = vcpu.sys_reg(SysReg::ELR_EL1.api_id().unwrap()).unwrap();
+    let esr = vcpu.sys_reg(SysReg::ESR_EL1.api_id().unwrap()).unwrap();
+    assert_eq!((elr, esr >> 26), (RAM + 4, 0), "the second MRS, EC 0");
+    let absent = SysReg::ICC_AP1R3_EL1.encoding().0;
+    assert!(vcpu.cpu_interface_register(absent).is_err());
+    assert!(vcpu.cpu_interface_register(SysReg::ICC_AP1R0_EL1.encoding().0).is_ok());
+}

@@ -262,3 +262,24 @@ fn a_group_that_the_distributor_disables_is_not_forwarded() {
     m.set_gicd(0, 2);
     assert_eq!(m.lines(0), IRQ);
 }
+
+#[test]
+fn of_both_groups_active_at_one_priority_group_0_ends_first() {
+    let mut m = Machine::new(1);
+    m.set(0, Icc::Ap0r(0), 1 << 8);
+    m.set(0, Icc::Ap1r(0), 1 << 8 | 1 << 9);
+    m.set(0, Icc::Eoir1, 40);
+    assert_eq!((m.get(0, Icc::Ap0r(0)), m.get(0, Icc::Ap1r(0))), (1 << 8, 1 << 8 | 1 << 9));
+    m.set(0, Icc::Eoir0, 40);
+    m.set(0, Icc::Eoir1, 40);
+    assert_eq!((m.get(0, Icc::Ap0r(0)), m.get(0, Icc::Ap1r(0))), (0, 1 << 9));
+}
+
+#[test]
+fn an_intid_has_16_bits() {
+    let mut m = pending(&[(40, 0x80)]);
+    assert_eq!(m.get(0, Icc::Iar1), 40);
+    m.set(0, Icc::Eoir1, 0xffff_ffff_00ff_0000 | 40);
+    assert_eq!(m.get(0, Icc::Rpr), 0xff, "the bits above are RES0");
+    assert!(!m.bit(0, ISACTIVER, 40));
+}
