@@ -17,6 +17,9 @@
 //! A timer's output is looked at by its vCPU alone: when it enters the guest, at the deadline, when
 //! the guest writes a register of the timer, and when the API asks for the redistributor.
 
+#[cfg(test)]
+mod tests;
+
 use crate::state::Cpu;
 use anyvisor_arch::gic::Icc;
 use anyvisor_arch::sysreg::SysReg;
@@ -39,6 +42,9 @@ mod ppi {
 const DISTRIBUTOR_BYTES: u64 = 0x1_0000;
 /// RD_base and SGI_base.
 const REDISTRIBUTOR_BYTES: u64 = 0x2_0000;
+/// As measured of Apple's framework, which has as many as 64 vCPUs there too. What lies past the
+/// last one's frames is not the GIC's.
+const REDISTRIBUTOR_REGION: u64 = 32 << 20;
 /// GICv2m's frame has 4 KiB; with 64 KiB no page of a guest holds anything else beside it.
 const MESSAGES_BYTES: u64 = 0x1_0000;
 /// IHI 0069: each frame is aligned to 64 KiB.
@@ -49,7 +55,7 @@ pub fn geometry(vcpus: u32) -> GicGeometry {
     GicGeometry {
         distributor: (DISTRIBUTOR_BYTES, ALIGNMENT),
         redistributor: (REDISTRIBUTOR_BYTES, ALIGNMENT),
-        redistributor_region: REDISTRIBUTOR_BYTES * u64::from(vcpus),
+        redistributor_region: REDISTRIBUTOR_REGION.max(REDISTRIBUTOR_BYTES * u64::from(vcpus)),
         messages: (MESSAGES_BYTES, ALIGNMENT),
         spis: 32..1020,
     }

@@ -12,6 +12,7 @@ use anyvisor_arch::gic::Icc;
 use anyvisor_arch::id::{CNTFRQ_EL0 as COUNTER_HZ, pfr0};
 use anyvisor_arch::pstate::{self, Mode, Spsr};
 use anyvisor_arch::sysreg::{Kind, SysReg};
+use anyvisor_gic::Gic;
 use anyvisor_vm::{
     Attention, Cancel, Engine, Exit, FeatureReg, GicConfig, GicGeometry, GuestMemory, HvError,
     InterruptController, Line, Perms, Reg, Vcpu, VcpuConfig, Vm, VmConfig,
@@ -66,9 +67,9 @@ impl Engine for Software {
             FeatureReg::Ctr => SysReg::CTR_EL0,
             FeatureReg::Clidr => SysReg::CLIDR_EL1,
             FeatureReg::Dczid => SysReg::DCZID_EL0,
-            FeatureReg::Smfr0 | FeatureReg::Zfr0 => {
-                return Err(HvError::Unsupported("the feature register of SVE and SME"));
-            }
+            // Without SME and SVE they are there and read as zero, to the guest as well.
+            FeatureReg::Smfr0 => SysReg::ID_AA64SMFR0_EL1,
+            FeatureReg::Zfr0 => SysReg::ID_AA64ZFR0_EL1,
         };
         Ok(self.processor.id_register(register))
     }
@@ -235,7 +236,9 @@ impl SoftwareVcpu {
 /// The register of the CPU interface with an ID of `hv_gic_icc_reg_t`.
 fn cpu_interface_register(id: u16) -> Result<Icc, HvError> {
     let found = SysReg::ALL.iter().map(|register| register.row()).find_map(|row| match row.kind {
-        Kind::InterruptController(icc) if row.encoding.0 == id => Some(icc),
+        Kind::InterruptController(icc) if row.encoding.0 == id => {
+            Gic::has_register(icc).then_some(icc)
+        }
         _ => None,
     });
     found.ok_or(HvError::NoSysReg(id))

@@ -26,7 +26,7 @@ case! {
     /// WFI waits, and an interrupt that becomes pending ends the wait even while it is masked.
     "virq.wfi_masked": "WFI with PSTATE.I set wakes when an IRQ becomes pending 3 ms later";
     reference: "DDI 0487: WFI wake-up events are independent of PSTATE.I";
-    needs: Needs::SERVICES;
+    needs: Needs::SERVICES.and(Needs::LINES);
     fn wfi_masked() {
         let start = host_time();
         inject(LINE_IRQ, LEVEL_HIGH, DELAY);
@@ -43,7 +43,7 @@ case! {
     /// points behind it.
     "virq.wfi_unmasked": "WFI with PSTATE.I clear: the IRQ is taken with ELR behind the WFI";
     reference: "DDI 0487: WFI; preferred return address of an interrupt";
-    needs: Needs::SERVICES;
+    needs: Needs::SERVICES.and(Needs::LINES);
     fn wfi_unmasked() {
         interrupt::listen(lower);
         let start = host_time();
@@ -80,7 +80,7 @@ case! {
     /// With an interrupt pending already WFI completes at once.
     "virq.wfi_pending": "WFI with an IRQ or FIQ pending and masked completes at once";
     reference: "DDI 0487: WFI wake-up events";
-    needs: Needs::SERVICES;
+    needs: Needs::SERVICES.and(Needs::LINES);
     fn wfi_pending() {
         for line in [LINE_IRQ, LINE_FIQ] {
             inject(line, LEVEL_HIGH, 0);

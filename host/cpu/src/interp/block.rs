@@ -23,7 +23,7 @@
 
 use super::{Interp, Stopped};
 use crate::a64::{Instruction, Row, Visitor, pattern};
-use crate::mmu::{self, Abort, Stale, Want};
+use crate::mmu::{self, Abort, Place, Stale, Use, Want};
 use anyvisor_arch::esr::{Esr, ExceptionClass, InstructionAbort};
 use anyvisor_arch::pstate;
 use anyvisor_vm::Page;
@@ -246,17 +246,11 @@ impl<'a> Interp<'a> {
             let ipa = entry.ipa | pc & 0xfff;
             return Ok(Fetched { ipa, page, guarded: entry.guarded });
         }
-        let found = mmu::translate(self.cpu, self.tlb, self.map, pc, Want::Fetch, need, true);
-        let abort = match found {
-            Ok(place) => match place.page.get(self.map) {
-                Some(page) => {
-                    return Ok(Fetched { ipa: place.ipa, page, guarded: place.guarded });
-                }
-                None => Abort::unmapped(place.ipa, false),
-            },
-            Err(abort) => abort,
-        };
-        Err(self.instruction_abort(abort, pc))
+        let access = Use { want: Want::Fetch, need, aligned: true };
+        match mmu::translate(self.cpu, self.tlb, self.map, pc, access) {
+            Ok(Place { ipa, page, guarded, .. }) => Ok(Fetched { ipa, page, guarded }),
+            Err(abort) => Err(self.instruction_abort(abort, pc)),
+        }
     }
 
     #[cold]

@@ -28,7 +28,8 @@
 use super::{Interp, Stopped};
 use crate::emit::Access;
 use crate::exception::Exception;
-use crate::mmu::{self, Abort, Want, rights};
+use crate::mmu::regime::CONTEXT_WATCHED;
+use crate::mmu::{self, Abort, Use, Want, rights};
 use crate::state::Exclusive;
 use anyvisor_arch::esr::{DataAbort, Esr, ExceptionClass, FaultStatus};
 use anyvisor_arch::pstate::UAO;
@@ -290,6 +291,35 @@ impl<'a> Interp<'a> {
     /// from one that it has saves no registers.)
     #[inline(never)]
     fn load_walked(&mut self, access: Access, va: u64) -> Result<u64, Stopped> {
+        match self.refill(va, self.need(access, Want::Read)) {
+            Some(page) => Ok(load_aligned(page, va, access.bytes, ordering(access))),
+            None => self.load_translated(access, va),
+        }
+    }
+
+    /// An aligned store to a page that the TLB has not.
+    #[inline(never)]
+    fn store_walked(&mut self, access: Access, va: u64, value: u64) -> Result<(), Stopped> {
+        match self.refill(va, self.need(access, Want::Write)) {
+            Some(page) => {
+                store_aligned(page, va, access.bytes, value, ordering(access));
+                Ok(())
+            }
+            None => self.store_translated(access, va, value),
+        }
+    }
+
+    /// The page of `va`, if it is easily found and no access is watched.
+    #[inline(always)]
+    fn refill(&mut self, va: u64, need: u16) -> Option<Page<'a>> {
+        if self.cpu.regime.context & CONTEXT_WATCHED != 0 {
+            return None;
+        }
+        mmu::refill(self.cpu, self.tlb, self.map, va, need)
+    }
+
+    #[inline(never)]
+    fn load_translated(&mut self, access: Access, va: u64) -> Result<u64, Stopped> {
         let found = self.find(access, va, Want::Read, true);
         if let Some(ipa) = self.gic_frame(&found) {
             self.watch(access, va, access.bytes, Want::Read)?;
@@ -300,9 +330,8 @@ impl<'a> Interp<'a> {
         Ok(load_aligned(page, va, access.bytes, ordering(access)))
     }
 
-    /// An aligned store to a page that the TLB has not.
     #[inline(never)]
-    fn store_walked(&mut self, access: Access, va: u64, value: u64) -> Result<(), Stopped> {
+    fn store_translated(&mut self, access: Access, va: u64, value: u64) -> Result<(), Stopped> {
         let found = self.find(access, va, Want::Write, true);
         if let Some(ipa) = self.gic_frame(&found) {
             self.watch(access, va, access.bytes, Want::Write)?;
@@ -399,12 +428,9 @@ impl<'a> Interp<'a> {
         want: Want,
         aligned: bool,
     ) -> Result<(u64, Page<'a>), Abort> {
-        let need = self.need(access, want);
-        let place = mmu::translate(self.cpu, self.tlb, self.map, va, want, need, aligned)?;
-        match place.page.get(self.map) {
-            Some(page) => Ok((place.ipa, page)),
-            None => Err(Abort::unmapped(place.ipa, false)),
-        }
+        let asked = Use { want, need: self.need(access, want), aligned };
+        let place = mmu::translate(self.cpu, self.tlb, self.map, va, asked)?;
+        Ok((place.ipa, place.page))
     }
 
     /// LDXR, LDAXR, LDXP, LDAXP: the pair is one access of twice the size.

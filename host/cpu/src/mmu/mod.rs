@@ -3,6 +3,8 @@
 //! ```text
 //!   VA --tlb.rs--> host page                          the fast path
 //!    |
+//!    +--refill: the last-level table is known, and the descriptor is like others   (attributes.rs)
+//!    |
 //!    +--regime.rs: which table, how wide, on at all
 //!    +--tables.rs: the last-level table, if it is known
 //!    +--walk.rs:   VA -> IPA, attributes, rights      or a stage-1 fault, or a stage-2 one
@@ -14,6 +16,7 @@
 //! Left out: 52-bit addresses, big-endian table walks, E0PD, the HWU bits of HPDS2. The ID
 //! registers say so.
 
+pub mod attributes;
 pub mod domain;
 pub mod invalidate;
 pub mod regime;
@@ -28,8 +31,10 @@ pub use tlb::Tlb;
 
 use crate::state::Cpu;
 use anyvisor_arch::esr::FaultStatus;
-use anyvisor_vm::{HostPage, Perms, Stage2};
+use anyvisor_vm::{Page, Perms, Stage2};
+use attributes::Attributes;
 use tlb::Entry;
+use walk::Leaf;
 
 /// Rights to a page, a bit for each way to use it.
 pub mod rights {
@@ -114,13 +119,24 @@ impl Abort {
     }
 }
 
+/// What an access wants and may do.
+#[derive(Clone, Copy, Debug)]
+pub struct Use {
+    /// What it is for.
+    pub want: Want,
+    /// The right that it needs, a bit of [`rights`].
+    pub need: u16,
+    /// It is aligned to its size, which Device memory insists on.
+    pub aligned: bool,
+}
+
 /// Where an access goes.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct Place<'m> {
     /// Guest physical address.
     pub ipa: u64,
     /// The host page behind it.
-    pub page: HostPage,
+    pub page: Page<'m>,
     /// Stage 1 calls it Device memory: unaligned accesses fault.
     pub device: bool,
     /// Stage 1 calls it guarded (FEAT_BTI).
@@ -146,24 +162,66 @@ static STAGE2_RIGHTS: [u16; 8] = {
     table
 };
 
-/// Translates `va` for `want` with the right `need` (a bit of [`rights`]), checks everything,
-/// lets the access leave its mark in the descriptor and fills the TLB. `aligned` says whether the
-/// access is aligned to its size, which Device memory insists on.
+/// Fills the TLB for `va` if that takes no more than one descriptor, which is like others were and
+/// gives the right `need`: for most misses, and the page is all that is asked for. `None` says
+/// nothing: [`translate`] knows.
+#[inline(always)]
+pub fn refill<'m>(
+    cpu: &Cpu,
+    tlb: &mut Tlb,
+    map: &'m Stage2,
+    va: u64,
+    need: u16,
+) -> Option<Page<'m>> {
+    let regime = &cpu.regime;
+    let half = regime.half(va);
+    let tables = &mut tlb.tables;
+    let (entry, limits) = tables.last_descriptor(half, map, va)?;
+    let like = *tables.decoded.find(cpu, entry & half.attributes, limits)?;
+    let ipa = entry & half.output | half.offset(va);
+    let (host, perms) = map.lookup_near(&mut tlb.recent, ipa)?;
+    let mut rights = like.rights & STAGE2_RIGHTS[perms.bits() as usize & 7];
+    if !regime.tags_alike && walk::for_data_alone(regime, va) {
+        rights &= !rights::EXEC;
+    }
+    if rights & need == 0 {
+        return None;
+    }
+    let kept = Attributes { rights, ..like };
+    tlb.fill(Entry::new(regime, va, ipa, kept, half.page_bits(), host));
+    host.get(map)
+}
+
+/// Translates `va`, checks everything, lets the access leave its mark in the descriptor and fills
+/// the TLB.
 ///
 /// # Errors
 /// The abort, in the manual's order: translation, access flag, alignment, permission; then
 /// stage 2.
-pub fn translate(
+pub fn translate<'m>(
     cpu: &Cpu,
     tlb: &mut Tlb,
-    map: &Stage2,
+    map: &'m Stage2,
     va: u64,
-    want: Want,
-    need: u16,
-    aligned: bool,
-) -> Result<Place, Abort> {
+    access: Use,
+) -> Result<Place<'m>, Abort> {
+    let leaf = walk::walk(cpu, &mut tlb.tables, map, va, access.want == Want::Fetch)?;
+    settle(cpu, tlb, map, va, access, &leaf)
+}
+
+/// The rest of a translation: rights, what hardware writes into the descriptor, stage 2. (A call, so
+/// that a walk that ends in a fault saves no registers for it.)
+#[inline(never)]
+fn settle<'m>(
+    cpu: &Cpu,
+    tlb: &mut Tlb,
+    map: &'m Stage2,
+    va: u64,
+    access: Use,
+    leaf: &Leaf,
+) -> Result<Place<'m>, Abort> {
+    let Use { want, need, aligned } = access;
     let fetch = want == Want::Fetch;
-    let leaf = walk::walk(cpu, &mut tlb.tables, map, va, fetch)?;
     // With the MMU off an instruction fetch is Normal memory whatever data accesses are.
     if leaf.device && !fetch && !aligned {
         return Err(Abort::Stage1(FaultStatus::Alignment));
@@ -175,7 +233,7 @@ pub fn translate(
     if (leaf.unaccessed || dirties)
         && !walk::update(&mut tlb.tables, map, leaf.at, leaf.descriptor, dirties)?
     {
-        return translate(cpu, tlb, map, va, want, need, aligned);
+        return translate(cpu, tlb, map, va, access);
     }
     // The first write to what stays clean walks again.
     let kept = if leaf.clean && !dirties { !rights::WRITE } else { !0 };
@@ -183,14 +241,15 @@ pub fn translate(
     if walk::for_data_alone(&cpu.regime, va) {
         rights &= !rights::EXEC;
     }
-    let Some((page, perms)) = map.lookup_near(&mut tlb.recent, leaf.ipa) else {
-        return Err(Abort::unmapped(leaf.ipa, false));
-    };
+    let unmapped = Abort::unmapped(leaf.ipa, false);
+    let (host, perms) = map.lookup_near(&mut tlb.recent, leaf.ipa).ok_or(unmapped)?;
+    let page = host.get(map).ok_or(unmapped)?;
     let allowed = STAGE2_RIGHTS[perms.bits() as usize & 7];
     if want != Want::Locate && allowed & need == 0 {
         return Err(Abort::denied(leaf.ipa, false));
     }
-    tlb.fill(Entry::new(&cpu.regime, va, &leaf, page, rights & allowed));
+    let attributes = Attributes { rights: rights & allowed, ..leaf.attributes() };
+    tlb.fill(Entry::new(&cpu.regime, va, leaf.ipa, attributes, leaf.span_bits, host));
     Ok(Place { ipa: leaf.ipa, page, device: leaf.device && !fetch, guarded: leaf.guarded() })
 }
 

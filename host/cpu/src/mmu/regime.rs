@@ -4,7 +4,7 @@ use super::rights::{R0, R1, R1_PAN, W0, W1, W1_PAN, X0, X1};
 use crate::debug;
 use crate::state::{Cpu, Pstate};
 use crate::sysreg::id::pa_range;
-use anyvisor_arch::descriptor::Granule;
+use anyvisor_arch::descriptor::{self, Granule};
 use anyvisor_arch::id::PA_BITS;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_arch::{pstate, sctlr, tcr};
@@ -43,6 +43,8 @@ pub struct Regime {
     pub sets_access: bool,
     /// TCR_EL1.HD: hardware marks what is written as dirty.
     pub sets_dirty: bool,
+    /// No tag makes an address one of data alone: TCR_EL1.TBIDn has no effect.
+    pub tags_alike: bool,
 }
 
 /// One half of the address space, as its TTBR and its part of TCR_EL1 say.
@@ -60,6 +62,17 @@ pub struct Half {
     inside: u64,
     /// The bits above them that are copies of bit 55, in addresses of data and of instructions.
     above: [u64; 2],
+    /// The bits of TTBR that are the first table's address.
+    base: u64,
+    /// Address bits that a table of the last level resolves, with those of its pages.
+    pub region_bits: u32,
+    /// The bits of a byte offset into a table of the last level.
+    last_index: u64,
+    /// The bits of a page descriptor that are the page's address, as far as the output size goes.
+    pub output: u64,
+    /// The other ones, as far as they say anything: not those for software's own use, nor the
+    /// Contiguous bit.
+    pub attributes: u64,
     /// Where the walk starts.
     pub start_level: u8,
     /// TCR_EL1.EPDn: no walks.
@@ -71,7 +84,7 @@ pub struct Half {
 impl Default for Half {
     /// The half of a TCR and a TTBR that are 0.
     fn default() -> Self {
-        Self::of(0, Granule::K4, 0, [64; 2])
+        Self::of(0, Granule::K4, 0, [64; 2], PA_BITS[0])
     }
 }
 
@@ -82,19 +95,27 @@ impl Half {
     }
 
     /// The half of `ttbr` with a TnSZ. `top` is how many bits of an address count, of data and
-    /// of instructions.
-    fn of(ttbr: u64, granule: Granule, size: u64, top: [u32; 2]) -> Self {
+    /// of instructions, `output_bits` how many of a page's.
+    fn of(ttbr: u64, granule: Granule, size: u64, top: [u32; 2], output_bits: u32) -> Self {
         // Out of range TnSZ: IMPLEMENTATION DEFINED; treated as the nearest limit.
         let va_bits = 64 - size.clamp(tcr::TXSZ_MIN, tcr::txsz_max(granule)) as u32;
         let align = granule.start_table_size(va_bits) - 1;
+        let base = tcr::TTBR_BADDR.mask() & !align;
         let inside = (1 << va_bits) - 1;
+        let page_bits = granule.page_bits();
+        let output = descriptor::ADDRESS.mask() & ((1 << output_bits) - 1) & !(granule.size() - 1);
         Self {
             ttbr,
-            table: tcr::TTBR_BADDR.mask() & ttbr & !align,
+            table: ttbr & base,
+            base,
             granule,
-            page_bits: granule.page_bits(),
+            page_bits,
             inside,
             above: top.map(|top| u64::MAX >> (64 - top) & !inside),
+            region_bits: granule.level_shift(2),
+            last_index: (inside >> page_bits & ((1 << (page_bits - 3)) - 1)) << 3,
+            output,
+            attributes: !(output | descriptor::SOFTWARE.mask() | descriptor::CONTIGUOUS),
             start_level: granule.start_level(va_bits),
             disabled: false,
             ignores_limits: false,
@@ -120,6 +141,24 @@ impl Half {
     pub fn entry(&self, table: u64, va: u64, level: u8) -> u64 {
         let index = (va & self.inside) >> self.level_shift(level);
         table + 8 * (index & ((1 << (self.page_bits - 3)) - 1))
+    }
+
+    /// As [`Half::entry`], of the last level.
+    #[inline(always)]
+    pub fn last_entry(&self, table: u64, va: u64) -> u64 {
+        table + (va >> (self.page_bits - 3) & self.last_index)
+    }
+
+    /// The part of `va` within a page.
+    #[inline(always)]
+    pub fn offset(&self, va: u64) -> u64 {
+        va & ((1 << self.page_bits) - 1)
+    }
+
+    /// Address bits within a page.
+    #[inline(always)]
+    pub fn page_bits(&self) -> u32 {
+        self.page_bits
     }
 }
 
@@ -153,6 +192,8 @@ impl Regime {
         let tbi_code = [tbi[0] && !has(tcr::TBID0), tbi[1] && !has(tcr::TBID1)];
         let tops =
             |half: usize| [tbi[half], tbi_code[half]].map(|ignored| if ignored { 56 } else { 64 });
+        let output_bits =
+            PA_BITS[ips.min(PA_BITS.len() - 1)].min(PA_BITS[pa_range(cpu.ipa_bits) as usize]);
         let mut regime = Self {
             enabled,
             context: asid(tcr, ttbr[usize::from(has(tcr::A1))])
@@ -166,22 +207,34 @@ impl Regime {
                 Half {
                     disabled: has(tcr::EPD0),
                     ignores_limits: has(tcr::HPD0),
-                    ..Half::of(ttbr[0], tcr::granule0(tcr), size[0], tops(0))
+                    ..Half::of(ttbr[0], tcr::granule0(tcr), size[0], tops(0), output_bits)
                 },
                 Half {
                     disabled: has(tcr::EPD1),
                     ignores_limits: has(tcr::HPD1),
-                    ..Half::of(ttbr[1], tcr::granule1(tcr), size[1], tops(1))
+                    ..Half::of(ttbr[1], tcr::granule1(tcr), size[1], tops(1), output_bits)
                 },
             ],
-            output_bits: PA_BITS[ips.min(PA_BITS.len() - 1)]
-                .min(PA_BITS[pa_range(cpu.ipa_bits) as usize]),
+            output_bits,
             sets_access: has(tcr::HA),
             sets_dirty: has(tcr::HA) && has(tcr::HD),
+            tags_alike: tbi == tbi_code,
             ..Self::default()
         };
         regime.enter(cpu.pstate, control);
         regime
+    }
+
+    /// Another TTBR, 0 or 1, and nothing else: what a guest does whenever it changes to another
+    /// address space. `tcr` is TCR_EL1.
+    pub fn switch(&mut self, which: usize, ttbr: u64, tcr: u64) {
+        let half = &mut self.halves[which];
+        half.ttbr = ttbr;
+        half.table = ttbr & half.base;
+        if usize::from(tcr & tcr::A1 != 0) == which {
+            self.context = self.context & !CONTEXT_ASID | asid(tcr, ttbr);
+            self.code = self.context | u32::from(self.fetch) << CODE_SHIFT;
+        }
     }
 
     /// What the exception level and PSTATE.PAN decide: all that an exception changes. `control`

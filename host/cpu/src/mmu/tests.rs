@@ -69,7 +69,8 @@ impl Bench {
         {
             return Ok(entry.ipa | va & 0xfff);
         }
-        translate(&self.cpu, &mut self.tlb, &map, va, want, need, true).map(|p| p.ipa)
+        translate(&self.cpu, &mut self.tlb, &map, va, Use { want, need, aligned: true })
+            .map(|p| p.ipa)
     }
 
     fn read(&mut self, va: u64) -> Result<u64, Abort> {

@@ -35,6 +35,7 @@ use anyvisor_arch::debug::mdscr;
 use anyvisor_arch::esr::{Esr, SystemAccess};
 use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::{Api, Effect, Encoding, Kind, SysReg, Unlisted};
+use anyvisor_gic::Gic;
 
 /// The place of OSLSR_EL1.OSLK.
 const OSLSR_OSLK: u32 = 1;
@@ -200,6 +201,9 @@ fn look_up(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<
     if debug || absent || row.kind == Kind::HypervisorTrap {
         return Err(Refusal::Exit(syndrome()));
     }
+    if matches!(row.kind, Kind::InterruptController(icc) if !Gic::has_register(icc)) {
+        return Err(Refusal::Undefined);
+    }
     Ok(Some(register))
 }
 
@@ -261,8 +265,15 @@ pub fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
             cpu.set(register, kept);
             // A TLB holds what SCTLR, TCR and MAIR made of a descriptor; what a table base names
             // is told apart by the ASID, and otherwise the guest's to invalidate.
-            cpu.tlb_stale |= !matches!(register, SysReg::TTBR0_EL1 | SysReg::TTBR1_EL1);
-            cpu.regime_changed();
+            let tcr = cpu.get(SysReg::TCR_EL1);
+            match register {
+                SysReg::TTBR0_EL1 => cpu.regime.switch(0, kept, tcr),
+                SysReg::TTBR1_EL1 => cpu.regime.switch(1, kept, tcr),
+                _ => {
+                    cpu.tlb_stale = true;
+                    cpu.regime_changed();
+                }
+            }
         }
         // CPACR_EL1 is looked at when an instruction asks.
         Effect::FpAccess => cpu.set(register, kept),
