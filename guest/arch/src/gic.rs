@@ -1,4 +1,19 @@
-//! The GIC's CPU interface as software names it (IHI 0069, chapter 12.2).
+//! The GIC as software names it: GICv3 with one security state and affinity routing.
+//!
+//! * [`Icc`] and [`icc`]: the CPU interface, by system registers;
+//! * [`gicd`]: the distributor; [`gicr`]: a redistributor; [`bank`]: the registers that both have,
+//!   at the same offsets;
+//! * [`msi`]: the frame that turns a device's write into an SPI;
+//! * [`intid`]: which number is what kind of interrupt.
+//!
+//! Reference: Arm IHI 0069 (GICv3 and GICv4), by register and field.
+
+pub mod bank;
+pub mod gicd;
+pub mod gicr;
+pub mod icc;
+pub mod intid;
+pub mod msi;
 
 /// A system register of the CPU interface; the table of system registers gives its encoding.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

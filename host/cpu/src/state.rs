@@ -1,5 +1,6 @@
 //! The architectural state of one processing element, and nothing of how it is executed.
 
+use crate::gic::CpuInterface;
 use crate::mmu::Regime;
 use crate::model::{Feature, Processor};
 use crate::pmu::Pmu;
@@ -73,7 +74,7 @@ pub struct Cpu {
     pub event: bool,
     /// The virtual timer.
     pub vtimer: Timer,
-    /// The physical timer. Its output goes nowhere while there is no GIC.
+    /// The physical timer. Its output goes to the GIC, if there is one.
     pub ptimer: Timer,
     /// CNTVCT_EL0 = host counter - this.
     pub vtimer_offset: u64,
@@ -83,6 +84,8 @@ pub struct Cpu {
     pub irq: bool,
     /// See `irq`.
     pub fiq: bool,
+    /// This PE's end of the GIC, if the VM has one.
+    pub gic: Option<CpuInterface>,
     /// An SError interrupt that waits to be taken: its ISS.
     pub serror: Option<u64>,
     /// The OS Lock, which keeps debug exceptions off while it is held.
@@ -128,6 +131,7 @@ impl Cpu {
             vtimer_mask: false,
             irq: false,
             fiq: false,
+            gic: None,
             serror: None,
             os_lock: false,
             trap_debug_exceptions: false,
@@ -166,7 +170,7 @@ impl Cpu {
     /// Whether any interrupt waits, masked or not: what WFI waits for.
     #[inline(always)]
     pub fn interrupt_pending(&self) -> bool {
-        self.irq || self.fiq || self.serror.is_some()
+        self.irq_line() || self.fiq_line() || self.serror.is_some()
     }
 
     /// Replaces PSTATE, with what follows from it for address translation.

@@ -200,7 +200,7 @@ pub trait Vcpu {
     ///
     /// # Errors
     /// [`HvError::NoGic`].
-    fn redistributor_register(&self, offset: u32) -> Result<u64, HvError>;
+    fn redistributor_register(&mut self, offset: u32) -> Result<u64, HvError>;
     /// Writes a register of this vCPU's redistributor.
     ///
     /// # Errors

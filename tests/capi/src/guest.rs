@@ -104,7 +104,7 @@ impl Guest {
 }
 
 /// Does `work`, which runs vCPU `id`; cancels that if it takes too long.
-fn watched(id: u64, work: impl FnOnce()) {
+pub fn watched(id: u64, work: impl FnOnce()) {
     thread::scope(|scope| {
         let (done, wait) = mpsc::channel::<()>();
         scope.spawn(move || {

@@ -13,7 +13,10 @@
 //!   exits       what a run reports               running     changes while a guest runs
 //!   interrupts  IRQ and FIQ lines                timer       the virtual timer
 //!   threads     who may call what                pointers    null and misaligned pointers
-//!   absent      what is not supported here       binding     the binding's own faults
+//!   permissions what stage 2 refuses         dirty       which pages were written
+//!   gic         the interrupt controller     sme         a machine without SME
+//!   absent      what is not supported here   binding     the binding's own faults
+//!   model       random sequences of calls
 //! ```
 //!
 //! Each case is listed with the source of its expectation (`header`, `observed`, `ours`: see
@@ -31,16 +34,22 @@ mod binding;
 mod case;
 mod code;
 mod config;
+mod dirty;
 mod exits;
+mod gic;
 mod guest;
 mod interrupts;
 mod lifecycle;
 mod memory;
+mod model;
+mod permissions;
 mod pointers;
 #[allow(unsafe_code)]
 mod raw;
 mod registers;
 mod running;
+#[cfg(not(target_os = "macos"))]
+mod sme;
 mod symbols;
 mod sys_regs;
 mod threads;
@@ -60,13 +69,19 @@ fn main() {
         registers::cases(),
         sys_regs::cases(),
         exits::cases(),
+        permissions::cases(),
+        dirty::cases(),
         running::cases(),
         interrupts::cases(),
         timer::cases(),
         threads::cases(),
         pointers::cases(),
+        gic::cases(),
         absent::cases(),
+        #[cfg(not(target_os = "macos"))]
+        sme::cases(),
         binding::cases(),
+        model::cases(),
     ];
     let trials = cases.into_iter().flatten().map(case::Case::into_trial).collect();
     libtest_mimic::run(&arguments, trials).exit();

@@ -542,8 +542,11 @@ impl Emit for Interp<'_> {
         }
     }
 
-    fn send_event(&mut self, _local: bool) {
+    fn send_event(&mut self, local: bool) {
         self.cpu.event = true;
+        if !local && let Some(member) = &self.tlb.member {
+            member.send_event();
+        }
     }
 }
 

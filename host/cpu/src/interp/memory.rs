@@ -149,6 +149,14 @@ fn next_page(va: u64) -> u64 {
     (va | 0xfff).wrapping_add(1)
 }
 
+/// Where an access goes.
+enum Reached<'a> {
+    /// To memory.
+    Memory(Page<'a>),
+    /// To a frame of the GIC, at this guest physical address.
+    Gic(u64),
+}
+
 impl<'a> Interp<'a> {
     /// The right that a data access needs.
     #[inline(always)]
@@ -291,41 +299,70 @@ impl<'a> Interp<'a> {
     /// from one that it has saves no registers.)
     #[inline(never)]
     fn load_walked(&mut self, access: Access, va: u64) -> Result<u64, Stopped> {
-        let page = self.page_walked(access, va, Want::Read)?;
-        Ok(load_aligned(page, va, access.bytes, ordering(access)))
+        match self.walked(access, va, Want::Read)? {
+            Reached::Memory(page) => Ok(load_aligned(page, va, access.bytes, ordering(access))),
+            Reached::Gic(ipa) => {
+                Ok(self.cpu.gic.as_ref().map_or(0, |gic| gic.load(ipa, access.bytes)))
+            }
+        }
     }
 
     /// An aligned store to a page that the TLB has not.
     #[inline(never)]
     fn store_walked(&mut self, access: Access, va: u64, value: u64) -> Result<(), Stopped> {
-        let page = self.page_walked(access, va, Want::Write)?;
-        store_aligned(page, va, access.bytes, value, ordering(access));
+        match self.walked(access, va, Want::Write)? {
+            Reached::Memory(page) => {
+                store_aligned(page, va, access.bytes, value, ordering(access));
+            }
+            Reached::Gic(ipa) => {
+                if let Some(gic) = &self.cpu.gic {
+                    gic.store(ipa, access.bytes, value);
+                }
+                self.attend_soon();
+            }
+        }
         Ok(())
     }
 
-    /// The page of an aligned access.
+    /// Where an aligned access goes.
     #[inline(always)]
-    fn page_walked(&mut self, access: Access, va: u64, want: Want) -> Result<Page<'a>, Stopped> {
+    fn walked(&mut self, access: Access, va: u64, want: Want) -> Result<Reached<'a>, Stopped> {
         if self.cpu.regime.context & CONTEXT_WATCHED != 0 {
-            return self.page_translated(access, va, want);
+            return self.translated(access, va, want);
         }
         let need = self.need(access, want);
-        mmu::refill(self.cpu, self.tlb, self.map, va, need).or_else(|abort| match abort {
-            Some(abort) => Err(self.data_abort(abort, access, va, want)),
-            None => self.page_translated(access, va, want),
-        })
+        match mmu::refill(self.cpu, self.tlb, self.map, va, need) {
+            Ok(page) => Ok(Reached::Memory(page)),
+            Err(Some(abort)) => Err(self.data_abort(abort, access, va, want)),
+            Err(None) => self.translated(access, va, want),
+        }
     }
 
     #[inline(never)]
-    fn page_translated(
-        &mut self,
-        access: Access,
-        va: u64,
-        want: Want,
-    ) -> Result<Page<'a>, Stopped> {
-        let (_, page) = self.place(access, va, want, true)?;
+    fn translated(&mut self, access: Access, va: u64, want: Want) -> Result<Reached<'a>, Stopped> {
+        let reached = match self.find(access, va, want, true) {
+            Ok((_, page)) => Reached::Memory(page),
+            Err(abort) => match self.gic_frame(&abort) {
+                Some(ipa) => Reached::Gic(ipa),
+                None => return Err(self.data_abort(abort, access, va, want)),
+            },
+        };
         self.watch(access, va, access.bytes, want)?;
-        Ok(page)
+        Ok(reached)
+    }
+
+    /// The guest physical address of an access to the GIC, where stage 2 has nothing. Only single
+    /// aligned loads and stores get there: a pair, a vector of 16 bytes, an exclusive or an atomic
+    /// access exits like any other access to nothing. (IHI 0069, "GIC memory-mapped register
+    /// access": 8 to 64 bits.)
+    fn gic_frame(&self, abort: &Abort) -> Option<u64> {
+        let gic = self.cpu.gic.as_ref()?;
+        match *abort {
+            Abort::Stage2 { status: FaultStatus::Translation(_), ipa, on_walk: false } => {
+                gic.claims(ipa).then_some(ipa)
+            }
+            _ => None,
+        }
     }
 
     /// The page of an access in one page that the TLB has, if being unaligned is no matter there.
@@ -381,11 +418,22 @@ impl<'a> Interp<'a> {
         want: Want,
         aligned: bool,
     ) -> Result<(u64, Page<'a>), Stopped> {
+        let found = self.find(access, va, want, aligned);
+        found.map_err(|abort| self.data_abort(abort, access, va, want))
+    }
+
+    /// The same, and what is in the way of it.
+    #[inline(always)]
+    fn find(
+        &mut self,
+        access: Access,
+        va: u64,
+        want: Want,
+        aligned: bool,
+    ) -> Result<(u64, Page<'a>), Abort> {
         let asked = Use { want, need: self.need(access, want), aligned };
-        match mmu::translate(self.cpu, self.tlb, self.map, va, asked) {
-            Ok(place) => Ok((place.ipa, place.page)),
-            Err(abort) => Err(self.data_abort(abort, access, va, want)),
-        }
+        let place = mmu::translate(self.cpu, self.tlb, self.map, va, asked)?;
+        Ok((place.ipa, place.page))
     }
 
     /// LDXR, LDAXR, LDXP, LDAXP: the pair is one access of twice the size.

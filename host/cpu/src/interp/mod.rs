@@ -45,7 +45,7 @@ use crate::mmu::domain::Member;
 use crate::mmu::{Stale, Tlb};
 use crate::state::Cpu;
 use crate::sysreg::Now;
-use anyvisor_arch::esr::ExceptionClass;
+use anyvisor_arch::esr::{ExceptionClass, Wait};
 use anyvisor_arch::pstate::{self, Vector};
 use anyvisor_vm::{Attention, Exit, ExitException, GuestMemory, Stage2};
 use block::Op;
@@ -64,6 +64,28 @@ enum Stop {
     Exception(Exception),
     /// Leaves the guest.
     Exit(Exit),
+    /// WFI or WFE, where the engine itself knows what to wait for. The PC is past it.
+    Wait(Wait),
+}
+
+/// Why a run pauses.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    /// Something for the caller of the API.
+    Exit(Exit),
+    /// The guest waits for an interrupt or an event: no vCPU needs to run until there is one.
+    Wait(Wait),
+}
+
+#[cfg(test)]
+impl End {
+    /// The exit of a guest that has no GIC.
+    fn exit(self) -> Exit {
+        match self {
+            Self::Exit(exit) => exit,
+            Self::Wait(which) => panic!("the guest waits: {which:?}"),
+        }
+    }
 }
 
 /// The most instructions between two looks at the clock.
@@ -99,14 +121,14 @@ pub struct Interp<'a> {
 /// Why the loop under the map's lock ends.
 enum Leave {
     /// Out of the guest.
-    Exit(Exit),
+    End(End),
     /// Somebody wants to change the map: let go of it and come back.
     Map,
     /// Debug exceptions were switched on or off: another loop goes on.
     Debug,
 }
 
-/// Runs `cpu` until something needs the caller.
+/// Runs `cpu` until something needs the caller, or it waits.
 pub fn run(
     cpu: &mut Cpu,
     tlb: &mut Tlb,
@@ -114,7 +136,7 @@ pub fn run(
     memory: &GuestMemory,
     bell: &Attention,
     now: Now,
-) -> Exit {
+) -> End {
     // PSTATE may have been set from outside; whoever changes a register that translation depends on
     // has said so by `Cpu::regime_changed`.
     cpu.set_pstate(cpu.pstate);
@@ -132,7 +154,7 @@ pub fn run(
             };
             interp.account();
             match leave {
-                Leave::Exit(exit) => return exit,
+                Leave::End(end) => return end,
                 Leave::Map => break,
                 Leave::Debug => {}
             }
@@ -206,8 +228,8 @@ impl Interp<'_> {
             match done {
                 Ok(()) => self.cpu.pc = self.next,
                 Err(Stopped) => {
-                    if let Some(exit) = self.stopped() {
-                        return Leave::Exit(exit);
+                    if let Some(end) = self.stopped() {
+                        return Leave::End(end);
                     }
                 }
             }
@@ -216,9 +238,11 @@ impl Interp<'_> {
 
     /// Takes the exception that stopped an instruction, or says that it is an exit.
     #[inline(never)]
-    fn stopped(&mut self) -> Option<Exit> {
-        if let Stop::Exit(exit) = self.stop {
-            return Some(exit);
+    fn stopped(&mut self) -> Option<End> {
+        match self.stop {
+            Stop::Exit(exit) => return Some(End::Exit(exit)),
+            Stop::Wait(which) => return Some(End::Wait(which)),
+            Stop::Exception(_) => {}
         }
         // A guest that loops in faults still hears of the time.
         self.left -= 1;
@@ -267,7 +291,7 @@ impl Interp<'_> {
     /// Looks up from the guest: what has happened outside, and what time is it?
     fn attend(&mut self, bell: &Attention) -> Option<Leave> {
         if bell.take(Attention::CANCEL) != 0 {
-            return Some(Leave::Exit(Exit::Canceled));
+            return Some(Leave::End(End::Exit(Exit::Canceled)));
         }
         if bell.pending() & Attention::BROADCAST != 0 {
             self.stale = self.stale.max(self.tlb.take_broadcasts());
@@ -275,27 +299,54 @@ impl Interp<'_> {
         if bell.pending() & Attention::MAP != 0 {
             return Some(Leave::Map);
         }
-        self.set_left(MOST_BETWEEN);
-        if let Some(deadline) = self.cpu.vtimer.deadline().filter(|_| !self.cpu.vtimer_mask) {
-            let count = (self.now)().wrapping_sub(self.cpu.vtimer_offset);
-            if self.cpu.vtimer.output(count) {
-                self.cpu.vtimer_mask = true;
-                return Some(Leave::Exit(Exit::VtimerActivated));
+        self.count_so_far(0);
+        let deadline = if self.cpu.gic.is_some() {
+            bell.take(Attention::INTERRUPT);
+            self.timers_to_gic()
+        } else {
+            match self.timer_to_caller() {
+                Ok(deadline) => deadline,
+                Err(fires) => return Some(Leave::End(End::Exit(fires))),
             }
-            let soon = deadline.wrapping_sub(count).saturating_mul(INSTRUCTIONS_A_TICK);
-            self.set_left(soon.clamp(FEWEST_BETWEEN, MOST_BETWEEN));
+        };
+        if bell.pending() & Attention::EVENT != 0 {
+            bell.take(Attention::EVENT);
+            self.cpu.event = true;
         }
+        let soon = deadline.map(|ticks| ticks.saturating_mul(INSTRUCTIONS_A_TICK));
+        let left = soon.map_or(MOST_BETWEEN, |soon| soon.clamp(FEWEST_BETWEEN, MOST_BETWEEN));
+        self.set_left(left);
         // Which of them is taken first is IMPLEMENTATION DEFINED (DDI 0487 D1.3.6): SError, FIQ,
         // IRQ here.
-        self.count_so_far(0);
         if let Some(iss) = self.cpu.serror.filter(|_| !self.cpu.pstate.any(pstate::A)) {
             self.cpu.take_serror(iss);
-        } else if self.cpu.fiq && !self.cpu.pstate.any(pstate::F) {
+        } else if self.cpu.fiq_line() && !self.cpu.pstate.any(pstate::F) {
             self.cpu.take_interrupt(Vector::Fiq);
-        } else if self.cpu.irq && !self.cpu.pstate.any(pstate::I) {
+        } else if self.cpu.irq_line() && !self.cpu.pstate.any(pstate::I) {
             self.cpu.take_interrupt(Vector::Irq);
         }
         None
+    }
+
+    /// With a GIC the timers' outputs are PPIs. In how many ticks the next of them rises.
+    fn timers_to_gic(&mut self) -> Option<u64> {
+        let now = (self.now)();
+        self.cpu.drive_ppis(now);
+        self.cpu.next_timer(now)
+    }
+
+    /// Without one the virtual timer's output is an exit, which masks it. In how many ticks it
+    /// comes.
+    fn timer_to_caller(&mut self) -> Result<Option<u64>, Exit> {
+        let Some(deadline) = self.cpu.vtimer.deadline().filter(|_| !self.cpu.vtimer_mask) else {
+            return Ok(None);
+        };
+        let count = (self.now)().wrapping_sub(self.cpu.vtimer_offset);
+        if self.cpu.vtimer.output(count) {
+            self.cpu.vtimer_mask = true;
+            return Err(Exit::VtimerActivated);
+        }
+        Ok(Some(deadline.wrapping_sub(count)))
     }
 
     /// Asks for [`Interp::attend`] after this block: a line or a mask changed, or a timer.

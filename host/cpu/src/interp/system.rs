@@ -1,6 +1,6 @@
 //! Instructions that talk to the system: exceptions, waits, system registers.
 
-use super::{Interp, Stopped};
+use super::{Interp, Stop, Stopped};
 use crate::debug;
 use crate::emit::{Call, Pointer, PstateField};
 use crate::exception::Exception;
@@ -85,6 +85,9 @@ impl Interp<'_> {
 
     /// WFI and WFE: nothing if there is something to wake for; else a trap to EL1, or an exit
     /// with PC at the instruction, where the hypervisor decides how long to sleep.
+    ///
+    /// With a GIC of ours only we know when an interrupt comes, so the vCPU waits here and no exit
+    /// tells of it. (Our choice: what Apple's framework does is not documented.)
     fn wait(&mut self, which: Wait) -> Result<(), Stopped> {
         let interrupt = self.cpu.interrupt_pending();
         let wake = match which {
@@ -98,12 +101,21 @@ impl Interp<'_> {
         if let Err(refusal) = sysreg::traps::wait(self.cpu, which) {
             return Err(self.refused(refusal));
         }
-        Err(self.exit(Esr::wait(which).0, 0, 0))
+        if self.cpu.gic.is_none() {
+            return Err(self.exit(Esr::wait(which).0, 0, 0));
+        }
+        // It is executed, though the block ends here.
+        debug::advance(self.cpu);
+        self.cpu.pc = self.cpu.pc.wrapping_add(4);
+        self.left -= 1;
+        self.stop = Stop::Wait(which);
+        Err(Stopped)
     }
 
     /// Whether the virtual timer's exit is due.
     fn vtimer_fires(&self) -> bool {
-        !self.cpu.vtimer_mask
+        self.cpu.gic.is_none()
+            && !self.cpu.vtimer_mask
             && self.cpu.vtimer.deadline().is_some()
             && self.cpu.vtimer.output((self.now)().wrapping_sub(self.cpu.vtimer_offset))
     }
@@ -133,7 +145,11 @@ impl Interp<'_> {
             self.tlb.flush_all();
             self.stale = self.stale.max(Stale::Translations);
         }
-        if self.cpu.vtimer.deadline().is_some() {
+        if self.cpu.gic.is_some() {
+            // A handler silences its timer before it ends the interrupt: the line follows at once.
+            self.cpu.drive_ppis((self.now)());
+        }
+        if self.cpu.vtimer.deadline().is_some() || self.cpu.ptimer.deadline().is_some() {
             self.attend_soon();
         }
         // The debug registers decide how code is run from here on.

@@ -166,7 +166,7 @@ mod tests {
         let (mut tlb, mut code) = (Tlb::default(), CodeCache::default());
         let bell = Attention::default();
         cpu.regime_changed();
-        let exit = run(&mut cpu, &mut tlb, &mut code, &memory, &bell, &|| 0);
+        let exit = run(&mut cpu, &mut tlb, &mut code, &memory, &bell, &|| 0).exit();
         let Exit::Exception(exit) = exit else { panic!("{exit:?}") };
         Outcome {
             par: cpu.get(SysReg::PAR_EL1),

@@ -134,6 +134,13 @@ impl Member {
         }
     }
 
+    /// SEV: sets the event register of the other vCPUs (DDI 0487 D1.6.1).
+    pub fn send_event(&self) {
+        if self.domain.members.load(Ordering::SeqCst) > 1 {
+            self.others().for_each(|other| other.bell.ring(Attention::EVENT));
+        }
+    }
+
     /// Whether DSB has somebody to wait for.
     #[inline(always)]
     pub fn owes(&self) -> bool {
