@@ -13,10 +13,9 @@
 //!   exits       what a run reports               running     changes while a guest runs
 //!   interrupts  IRQ and FIQ lines                timer       the virtual timer
 //!   threads     who may call what                pointers    null and misaligned pointers
-//!   permissions what stage 2 refuses         dirty       which pages were written
-//!   gic         the interrupt controller     sme         a machine without SME
-//!   absent      what is not supported here   binding     the binding's own faults
-//!   model       random sequences of calls
+//!   permissions what stage 2 refuses             dirty       which pages were written
+//!   gic         the interrupt controller         sme         a machine without SME
+//!   model       random sequences of calls        binding     the binding's own faults
 //! ```
 //!
 //! Each case is listed with the source of its expectation (`header`, `observed`, `ours`: see
@@ -26,10 +25,8 @@
 //! A process has one VM at a time, so cases run one after the other, each on a thread of its own
 //! (a thread has one vCPU at most).
 
-#![deny(unsafe_code)] // allowed in `raw` and `absent`: they declare the C functions
+#![deny(unsafe_code)] // allowed in `raw`: it declares the C functions
 
-#[allow(unsafe_code)]
-mod absent;
 mod binding;
 mod case;
 mod code;
@@ -77,7 +74,6 @@ fn main() {
         threads::cases(),
         pointers::cases(),
         gic::cases(),
-        absent::cases(),
         #[cfg(not(target_os = "macos"))]
         sme::cases(),
         binding::cases(),
