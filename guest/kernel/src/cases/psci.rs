@@ -13,7 +13,7 @@ use super::gic::{end, take};
 use super::timer::milliseconds;
 use crate::case::known_deviation;
 use crate::gic::interrupt::{Group, Interrupt};
-use crate::gic::{DEFAULT_PRIORITY, cpu_interface as icc};
+use crate::gic::{self, DEFAULT_PRIORITY, cpu_interface as icc};
 use crate::hypercall::{call, call32, has_services};
 use crate::machine::{self, Conduit};
 use crate::smp::{self, Line, Meeting, Work, affinity_info, cpu_on, tell, wait_for, wait_until};
@@ -250,6 +250,10 @@ case! {
     reference: "DEN 0022: CPU_SUSPEND: power_state, bit 31 is reserved in both formats";
     needs: Needs::PSCI;
     fn suspend_refused() {
+        if gic::is_present() {
+            // So that a call that sleeps all the same comes back.
+            Interrupt::new(1).prepare(Group::One, DEFAULT_PRIORITY).set_pending();
+        }
         let answer = i64::from(call(id::PSCI_CPU_SUSPEND_64, &[1 << 31, 0, 0])[0] as u32 as i32);
         check_answer(answer, INVALID_PARAMETERS, "CPU_SUSPEND");
     }
