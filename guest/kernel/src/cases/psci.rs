@@ -332,3 +332,22 @@ case! {
         panic!("SYSTEM_OFF returned {answer}");
     }
 }
+
+case! {
+    /// Nor from beginning anew. Whoever runs this case takes that for the end.
+    "psci.system_reset": "SYSTEM_RESET does not return, whatever other CPUs do";
+    reference: "DEN 0022: SYSTEM_RESET";
+    needs: Needs::PSCI.and(Needs::ENDS_VM).vcpus(2);
+    fn system_reset() {
+        extern "C" fn body(_: u64) {
+            COUNT.add(1);
+            wait_until(|| false);
+        }
+        COUNT.clear();
+        let _at_work = smp::start_all(body, None);
+        wait_for(&COUNT, smp::cpu_count() as u64 - 1);
+        runner::passes_by_ending();
+        let answer = call32(id::PSCI_SYSTEM_RESET, 0);
+        panic!("SYSTEM_RESET returned {answer}");
+    }
+}
