@@ -12,6 +12,7 @@ use anyvisor_vm::GuestMemory;
 use std::sync::atomic::Ordering;
 
 mod maintenance;
+mod refill;
 mod update;
 
 const RAM: u64 = 0x4000_0000;
