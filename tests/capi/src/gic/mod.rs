@@ -18,7 +18,7 @@ mod delivery;
 mod interface;
 mod lines;
 mod parameters;
-mod place;
+pub mod place;
 mod registers;
 mod state;
 
