@@ -27,9 +27,8 @@
 //!
 //! What vCPUs share is tried in every order of steps, and under every value that a weak memory
 //! order allows, by `cargo xtask test --loom`: the bells, the map's lock, the DSB protocol (see
-//! `anyvisor_vm::sync`). Left out: Miri runs no program that calls `mmap` or links C symbols by
-//! name, which is what these tests do, and ThreadSanitizer wants the standard library built with
-//! it, which needs a nightly compiler with its sources; neither is a part of CI.
+//! `anyvisor_vm::sync`). Left out: Miri and ThreadSanitizer. Both want a nightly compiler, with
+//! Miri's component and with the standard library's sources; `rust-toolchain.toml` names neither.
 //!
 //! A process has one VM at a time, so cases run one after the other, each on a thread of its own
 //! (a thread has one vCPU at most).
