@@ -37,6 +37,8 @@ const BANK: usize = 6 * 4 + 32;
 const HEADER: usize = 32;
 const DISTRIBUTOR: usize = 31 * BANK + (SPIS.end - SPIS.start) as usize * 8;
 const PE: usize = 16 + BANK;
+// The picture above.
+const _: () = assert!(HEADER + 31 * BANK == 1768 && HEADER + DISTRIBUTOR == 9672 && PE == 16 + 56);
 
 /// Saved state that cannot be restored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -228,7 +228,7 @@ pub enum HvError {
     #[error("INTID {0} is outside of the MSI frame's range")]
     NoMessageSpi(u32),
     /// A message to somewhere else.
-    #[error("address {address:#x} is not that of the MSI frame's SETSPI_NSR, {register:#x}")]
+    #[error("address {address:#x} is not that of the MSI frame's SETSPI_NS, {register:#x}")]
     MessageAddress {
         /// What was passed.
         address: u64,

@@ -49,8 +49,8 @@ pub(crate) use config::Settings;
 use crate::abi::{hv_gic_config_t, hv_ipa_t, hv_return_t};
 use crate::answer::answer;
 use crate::vm::{self, Gic};
+use anyvisor_arch::gic::msi;
 use anyvisor_vm::HvError;
-use registers::SETSPI_NSR;
 
 /// Gives the VM a GIC. It has no vCPU yet.
 #[unsafe(no_mangle)]
@@ -77,7 +77,7 @@ fn set_spi(intid: u32, level: bool) -> Result<(), HvError> {
 fn send_msi(address: u64, intid: u32) -> Result<(), HvError> {
     let Gic { controller, config } = vm::gic()?;
     let (base, messages) = config.messages.ok_or(HvError::NoMessages)?;
-    let register = base + u64::from(SETSPI_NSR);
+    let register = base + msi::SETSPI_NS;
     if address != register {
         return Err(HvError::MessageAddress { address, register });
     }
@@ -94,7 +94,7 @@ pub extern "C" fn hv_gic_set_spi(intid: u32, level: bool) -> hv_return_t {
     answer("hv_gic_set_spi", || set_spi(intid, level))
 }
 
-/// Sends a message, as a device that writes `intid` to the MSI frame's SETSPI_NSR at `address`.
+/// Sends a message, as a device that writes `intid` to the MSI frame's SETSPI_NS at `address`.
 #[unsafe(no_mangle)]
 pub extern "C" fn hv_gic_send_msi(address: hv_ipa_t, intid: u32) -> hv_return_t {
     answer("hv_gic_send_msi", || send_msi(address, intid))

@@ -12,52 +12,60 @@ use crate::answer::answer;
 use crate::pointer::Out;
 use crate::vcpu::{get, set};
 use crate::vm::{self, Gic};
+use anyvisor_arch::gic::{bank, gicd, gicr, msi};
 use anyvisor_arch::sysreg::{Encoding, Lowest, SysReg};
 use anyvisor_vm::HvError;
 
 /// Registers of one kind that follow each other: the first one's offset, how many, bytes of each.
 type Array = (u32, u32, u32);
 
+const fn one(offset: u64, bytes: u32) -> Array {
+    many(offset, 1, bytes)
+}
+
+const fn many(offset: u64, count: u32, bytes: u32) -> Array {
+    (offset as u32, count, bytes)
+}
+
+/// A register of SGI_base.
+const fn private(offset: u64) -> Array {
+    one(gicr::SGI_BASE + offset, 4)
+}
+
 /// `hv_gic_distributor_reg_t`.
 const DISTRIBUTOR: &[Array] = &[
-    (0x0000, 1, 4),   // CTLR
-    (0x0004, 1, 4),   // TYPER
-    (0x0080, 32, 4),  // IGROUPR0 to 31
-    (0x0100, 32, 4),  // ISENABLER0 to 31
-    (0x0180, 32, 4),  // ICENABLER0 to 31
-    (0x0200, 32, 4),  // ISPENDR0 to 31
-    (0x0280, 32, 4),  // ICPENDR0 to 31
-    (0x0300, 32, 4),  // ISACTIVER0 to 31
-    (0x0380, 32, 4),  // ICACTIVER0 to 31
-    (0x0400, 255, 4), // IPRIORITYR0 to 254
-    (0x0c00, 64, 4),  // ICFGR0 to 63
-    (0x6100, 988, 8), // IROUTER32 to 1019
-    (0xffe8, 1, 4),   // PIDR2
+    one(gicd::CTLR, 4),
+    one(gicd::TYPER, 4),
+    many(bank::IGROUPR, 32, 4),
+    many(bank::ISENABLER, 32, 4),
+    many(bank::ICENABLER, 32, 4),
+    many(bank::ISPENDR, 32, 4),
+    many(bank::ICPENDR, 32, 4),
+    many(bank::ISACTIVER, 32, 4),
+    many(bank::ICACTIVER, 32, 4),
+    many(bank::IPRIORITYR, 255, 4), // up to INTID 1019
+    many(bank::ICFGR, 64, 4),
+    many(gicd::IROUTER + 8 * 32, 988, 8), // from INTID 32
+    one(gicd::PIDR2, 4),
 ];
 
 /// `hv_gic_redistributor_reg_t`.
 const REDISTRIBUTOR: &[Array] = &[
-    (0x0_0008, 1, 8), // TYPER
-    (0x0_ffe8, 1, 4), // PIDR2
-    (0x1_0080, 1, 4), // IGROUPR0
-    (0x1_0100, 1, 4), // ISENABLER0
-    (0x1_0180, 1, 4), // ICENABLER0
-    (0x1_0200, 1, 4), // ISPENDR0
-    (0x1_0280, 1, 4), // ICPENDR0
-    (0x1_0300, 1, 4), // ISACTIVER0
-    (0x1_0380, 1, 4), // ICACTIVER0
-    (0x1_0400, 8, 4), // IPRIORITYR0 to 7
-    (0x1_0c00, 2, 4), // ICFGR0 and 1
+    one(gicr::TYPER, 8),
+    one(gicr::PIDR2, 4),
+    private(bank::IGROUPR),
+    private(bank::ISENABLER),
+    private(bank::ICENABLER),
+    private(bank::ISPENDR),
+    private(bank::ICPENDR),
+    private(bank::ISACTIVER),
+    private(bank::ICACTIVER),
+    many(gicr::SGI_BASE + bank::IPRIORITYR, 8, 4),
+    many(gicr::SGI_BASE + bank::ICFGR, 2, 4),
 ];
-
-/// Where a message is written in the MSI frame.
-pub(super) const SETSPI_NSR: u32 = 0x40;
 
 /// `hv_gic_msi_reg_t`.
-const MESSAGES: &[Array] = &[
-    (0x08, 1, 4), // TYPER
-    (SETSPI_NSR, 1, 4),
-];
+const MESSAGES: &[Array] = &[one(msi::TYPER, 4), one(msi::SETSPI_NS, 4)];
 
 /// `hv_gic_icc_reg_t` without ICC_SRE_EL2, and all of `hv_gic_icv_reg_t`: an ICV register has the
 /// encoding of the ICC register that it stands in for.
@@ -172,7 +180,7 @@ pub extern "C" fn hv_gic_set_distributor_reg(reg: u32, value: u64) -> hv_return_
     })
 }
 
-/// Reads a register of the MSI frame. SETSPI_NSR is write-only and reads as 0.
+/// Reads a register of the MSI frame. SETSPI_NS is write-only and reads as 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hv_gic_get_msi_reg(reg: u32, value: *mut u64) -> hv_return_t {
     answer("hv_gic_get_msi_reg", || {

@@ -178,7 +178,7 @@ pub fn cases() -> Vec<Case> {
         }));
         // "Must be called by the owning thread" (hv_gic.h); the code is our choice.
         cases.push(
-            case(format!("gic.{name}.from_another_thread"), Header, move || {
+            case(format!("gic.{name}.from_another_thread"), Ours, move || {
                 let _vm = vm();
                 let cpu = Cpu::with_affinity(0);
                 let id = cpu.id;
@@ -211,7 +211,7 @@ pub fn cases() -> Vec<Case> {
     let el2 = ICH.iter().map(|&reg| (KINDS[1], format!("{reg:?}"), reg as u32));
     let el2 = el2.chain(ICV.iter().map(|&reg| (KINDS[2], format!("{reg:?}"), reg as u32)));
     cases.extend(el2.map(|((kind, get, set, _, _), name, reg)| {
-        case(format!("gic.{kind}.{name}_needs_el2"), Header, move || {
+        case(format!("gic.{kind}.{name}_needs_el2"), Ours, move || {
             let _vm = vm();
             let cpu = Cpu::with_affinity(0);
             assert_eq!(get(cpu.id, reg, Some(&mut 0)), UNSUPPORTED);
