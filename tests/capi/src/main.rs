@@ -15,12 +15,20 @@
 //!   threads     who may call what                pointers    null and misaligned pointers
 //!   permissions what stage 2 refuses             dirty       which pages were written
 //!   gic         the interrupt controller         sme         a machine without SME
-//!   model       random sequences of calls        binding     the binding's own faults
+//!   model       random sequences of calls        states      every function in every state
+//!   binding     the binding's own faults
 //! ```
 //!
 //! Each case is listed with the source of its expectation (`header`, `observed`, `ours`: see
 //! [`case::Source`]). On a Mac the test program must be signed with the entitlement
 //! `com.apple.security.hypervisor`; what Apple's framework might not survive is ignored there.
+//!
+//! # Threads, and what is undefined
+//!
+//! What vCPUs share is tried in every order of steps, and under every value that a weak memory
+//! order allows, by `cargo xtask test --loom`: the bells, the map's lock, the DSB protocol (see
+//! `anyvisor_vm::sync`). Left out: Miri and ThreadSanitizer. Both want a nightly compiler, with
+//! Miri's component and with the standard library's sources; `rust-toolchain.toml` names neither.
 //!
 //! A process has one VM at a time, so cases run one after the other, each on a thread of its own
 //! (a thread has one vCPU at most).
@@ -47,6 +55,7 @@ mod registers;
 mod running;
 #[cfg(not(target_os = "macos"))]
 mod sme;
+mod states;
 mod symbols;
 mod sys_regs;
 mod threads;
@@ -60,6 +69,7 @@ fn main() {
     arguments.test_threads = Some(1);
     let cases = [
         symbols::cases(),
+        states::cases(),
         lifecycle::cases(),
         config::cases(),
         memory::cases(),
