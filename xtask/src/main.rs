@@ -3,6 +3,7 @@
 //! ```text
 //! run, list    guest ELF + monitor (release), then `anyvisor run` or `anyvisor list`
 //! test         guest ELF and Image, QEMU if it can be had, then `cargo test --workspace`
+//! test --engine hvf  the API's contract on Apple's framework: what disagrees, as a file
 //! diff         random instructions on our CPU and on QEMU's
 //! bench        the kernel's benchmarks on the monitor and on QEMU, start-up, memory
 //! check        format, lints, tidy, the guest's lints, the macOS side type-checked
@@ -22,6 +23,7 @@ mod bench;
 mod binutils;
 mod check;
 mod command;
+mod contract;
 mod debian;
 mod diff;
 mod doctor;

@@ -21,7 +21,7 @@
 use crate::command::{Cmd, passthrough, watch};
 use crate::progress::Step;
 use crate::workspace::{HostRust, Workspace, cargo};
-use crate::{binutils, guest, macos, qemu, run};
+use crate::{binutils, contract, guest, macos, qemu, run};
 use anyhow::{Result, bail};
 use std::process::ExitCode;
 
@@ -38,9 +38,14 @@ enum Engine {
 #[derive(clap::Args)]
 pub struct Args {
     /// What serves the hv_* API; by default what the system has: on a Mac Apple's framework,
-    /// elsewhere the software engine.
+    /// elsewhere the software engine. With `hvf` it is the API's contract alone that is tested, as
+    /// by --contract.
     #[arg(long, value_enum)]
     engine: Option<Engine>,
+    /// Test the API's contract alone, each case in a process of its own, and write a report of
+    /// what disagrees. A test's name after `--` chooses cases.
+    #[arg(long)]
+    contract: bool,
     /// Passed on to `cargo test`, for example a test's name or `-p PACKAGE`.
     #[arg(allow_hyphen_values = true, value_name = "CARGO ARGS")]
     cargo: Vec<String>,
@@ -55,16 +60,25 @@ pub struct Args {
 /// The engine cannot be had here, or the guest cannot be built.
 pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
     let mac = cfg!(target_os = "macos");
+    let silicon = mac && cfg!(target_arch = "aarch64");
     match args.engine {
-        Some(Engine::Hvf) if !mac => bail!(
-            "--engine hvf is Apple's Hypervisor.framework: it needs a Mac with Apple silicon; \
-             this is {} (--engine software runs anywhere)",
-            std::env::consts::OS
+        Some(Engine::Hvf) if !silicon => bail!(
+            "--engine hvf is Apple's Hypervisor.framework: it needs a Mac with Apple silicon, \
+             macOS 15 or later and codesign (`xcode-select --install`); this is {} on {} \
+             (--engine software runs anywhere)",
+            std::env::consts::OS,
+            std::env::consts::ARCH
         ),
         Some(Engine::Software) if mac => bail!(
             "--engine software cannot be had on macOS: there hv_* is linked to Apple's framework"
         ),
         _ => {}
+    }
+    if args.contract || args.engine == Some(Engine::Hvf) {
+        if !args.cargo.is_empty() || args.program.len() > 1 {
+            bail!("the contract takes one word after `--`: cases whose name holds it");
+        }
+        return contract::run(ws, args.program.first().map(String::as_str));
     }
     let host = HostRust::find()?;
     let cargo_test = || -> Result<Cmd> {

@@ -30,11 +30,6 @@ impl<T: Copy> OneCpu<T> {
         unsafe { self.0.get().write_volatile(value) }
     }
 
-    /// Where the value stands, for assembly to read.
-    pub const fn as_ptr(&self) -> *const T {
-        self.0.get()
-    }
-
     /// Replaces the value and returns the one before.
     pub fn replace(&self, value: T) -> T {
         let before = self.get();

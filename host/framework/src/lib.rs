@@ -9,6 +9,10 @@
 //! crate exports them, and this one does nothing else. The headers are in its `include/`, two C
 //! programs in its `examples/`.
 //!
+//! The crate is an rlib too, because cargo builds for a package's tests what a Rust program could link
+//! only; and an rlib has no link-time optimisation. `cargo rustc --release -p anyvisor-framework
+//! --crate-type cdylib` makes the shared library alone, with it: smaller, and about as fast.
+//!
 //! On macOS the libraries are empty: there `-framework Hypervisor` is Apple's.
 
 #![forbid(unsafe_code)]

@@ -54,7 +54,7 @@
 //!   that exist with EL2 only.
 //! - `hv_vcpu_set_simd_fp_reg` has two symbols, one for an integer as `applevisor-sys` passes it on
 //!   stable Rust, and one for the vector of C: see [`registers`]. Who finds the function by name
-//!   (`dlsym`), gets the former.
+//!   (`dlsym`) gets the former.
 //! - `hv_vm_deallocate` refuses memory that is still mapped into the guest with `HV_BUSY`: here it
 //!   is this process that would run into the hole.
 //! - Enumerations are taken as 32-bit integers, which is what the binding declares. Where the

@@ -171,9 +171,7 @@ fn intc(fdt: &mut FdtWriter, layout: &Layout) -> Result<(), Error> {
         fdt.property_string("compatible", "arm,gic-v2m-frame")?;
         fdt.property_null("msi-controller")?;
         fdt.property_array_u64("reg", &[messages.base, messages.size])?;
-        // What MSI_TYPER says too, for a framework whose frame should not.
-        fdt.property_u32("arm,msi-base-spi", message_intids.start)?;
-        fdt.property_u32("arm,msi-num-spis", message_intids.len() as u32)?;
+        // Which INTIDs, the frame itself says (MSI_TYPER).
         fdt.property_phandle(MSI)?;
         fdt.end_node(frame)?;
     }

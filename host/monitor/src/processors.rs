@@ -174,10 +174,15 @@ impl Processors {
     /// CPU_ON: 0, or PSCI's error.
     pub fn on(&self, target: u64, entry: u64, context: u64) -> i64 {
         let Some(number) = self.number(target) else { return INVALID_PARAMETERS };
-        if entry & 3 != 0 || !self.ram.contains(entry, 4) {
+        if !self.is_entry(entry) {
             return INVALID_ADDRESS;
         }
         self.switch_on(number, Start { entry, context })
+    }
+
+    /// Whether a vCPU can start there: an instruction's address, in RAM.
+    pub fn is_entry(&self, entry: u64) -> bool {
+        entry & 3 == 0 && self.ram.contains(entry, 4)
     }
 
     /// Switches a vCPU on; `SUCCESS`, or PSCI's error.

@@ -86,6 +86,7 @@ case! {
     fn enable() {
         for interrupt in both() {
             interrupt.disable();
+            assert!(!interrupt.is_enabled(), "the enable bit stays set");
             interrupt.set_pending();
             check_quiet();
             check_eq!(icc::iar1(), NONE, "ICC_IAR1_EL1 while it is disabled");

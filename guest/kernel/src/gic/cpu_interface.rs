@@ -46,10 +46,6 @@ registers! {
     bpr1, set_bpr1 = "icc_bpr1_el1";
     /// EOImode, CBPR, and what is implemented.
     ctlr, set_ctlr = "icc_ctlr_el1";
-    /// Enables Group 0.
-    igrpen0, set_igrpen0 = "icc_igrpen0_el1";
-    /// Enables Group 1.
-    igrpen1, set_igrpen1 = "icc_igrpen1_el1";
     /// The active priorities of Group 0: a bit for each that is a multiple of 8.
     ap0r0, set_ap0r0 = "icc_ap0r0_el1";
     /// The active priorities of Group 1.
@@ -108,6 +104,10 @@ macro_rules! write_only {
 }
 
 write_only! {
+    /// Enables Group 0.
+    set_igrpen0 = "icc_igrpen0_el1";
+    /// Enables Group 1.
+    set_igrpen1 = "icc_igrpen1_el1";
     /// Priority drop, and with EOImode 0 deactivation, of an interrupt of Group 0.
     set_eoir0 = "icc_eoir0_el1";
     /// The same of Group 1.

@@ -436,6 +436,7 @@ impl Emit for Interp<'_> {
         self.branch_if((a >> bit & 1 == 1) == set, offset);
     }
 
+    #[inline(always)]
     fn call(&mut self, call: Call) -> Result<(), Stopped> {
         self.do_call(call)
     }

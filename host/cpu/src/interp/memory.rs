@@ -149,6 +149,14 @@ fn next_page(va: u64) -> u64 {
     (va | 0xfff).wrapping_add(1)
 }
 
+/// Where an access goes.
+enum Reached<'a> {
+    /// To memory.
+    Memory(Page<'a>),
+    /// To a frame of the GIC, at this guest physical address.
+    Gic(u64),
+}
+
 impl<'a> Interp<'a> {
     /// The right that a data access needs.
     #[inline(always)]
@@ -291,72 +299,67 @@ impl<'a> Interp<'a> {
     /// from one that it has saves no registers.)
     #[inline(never)]
     fn load_walked(&mut self, access: Access, va: u64) -> Result<u64, Stopped> {
-        match self.refill(va, self.need(access, Want::Read)) {
-            Some(page) => Ok(load_aligned(page, va, access.bytes, ordering(access))),
-            None => self.load_translated(access, va),
+        match self.walked(access, va, Want::Read)? {
+            Reached::Memory(page) => Ok(load_aligned(page, va, access.bytes, ordering(access))),
+            Reached::Gic(ipa) => {
+                Ok(self.cpu.gic.as_ref().map_or(0, |gic| gic.load(ipa, access.bytes)))
+            }
         }
     }
 
     /// An aligned store to a page that the TLB has not.
     #[inline(never)]
     fn store_walked(&mut self, access: Access, va: u64, value: u64) -> Result<(), Stopped> {
-        match self.refill(va, self.need(access, Want::Write)) {
-            Some(page) => {
+        match self.walked(access, va, Want::Write)? {
+            Reached::Memory(page) => {
                 store_aligned(page, va, access.bytes, value, ordering(access));
-                Ok(())
             }
-            None => self.store_translated(access, va, value),
-        }
-    }
-
-    /// The page of `va`, if it is easily found and no access is watched.
-    #[inline(always)]
-    fn refill(&mut self, va: u64, need: u16) -> Option<Page<'a>> {
-        if self.cpu.regime.context & CONTEXT_WATCHED != 0 {
-            return None;
-        }
-        mmu::refill(self.cpu, self.tlb, self.map, va, need)
-    }
-
-    #[inline(never)]
-    fn load_translated(&mut self, access: Access, va: u64) -> Result<u64, Stopped> {
-        let found = self.find(access, va, Want::Read, true);
-        if let Some(ipa) = self.gic_frame(&found) {
-            self.watch(access, va, access.bytes, Want::Read)?;
-            return Ok(self.cpu.gic.as_ref().map_or(0, |gic| gic.load(ipa, access.bytes)));
-        }
-        let (_, page) = found.map_err(|abort| self.data_abort(abort, access, va, Want::Read))?;
-        self.watch(access, va, access.bytes, Want::Read)?;
-        Ok(load_aligned(page, va, access.bytes, ordering(access)))
-    }
-
-    #[inline(never)]
-    fn store_translated(&mut self, access: Access, va: u64, value: u64) -> Result<(), Stopped> {
-        let found = self.find(access, va, Want::Write, true);
-        if let Some(ipa) = self.gic_frame(&found) {
-            self.watch(access, va, access.bytes, Want::Write)?;
-            if let Some(gic) = &self.cpu.gic {
-                gic.store(ipa, access.bytes, value);
+            Reached::Gic(ipa) => {
+                if let Some(gic) = &self.cpu.gic {
+                    gic.store(ipa, access.bytes, value);
+                }
+                self.attend_soon();
             }
-            self.attend_soon();
-            return Ok(());
         }
-        let (_, page) = found.map_err(|abort| self.data_abort(abort, access, va, Want::Write))?;
-        self.watch(access, va, access.bytes, Want::Write)?;
-        store_aligned(page, va, access.bytes, value, ordering(access));
         Ok(())
+    }
+
+    /// Where an aligned access goes.
+    #[inline(always)]
+    fn walked(&mut self, access: Access, va: u64, want: Want) -> Result<Reached<'a>, Stopped> {
+        if self.cpu.regime.context & CONTEXT_WATCHED != 0 {
+            return self.translated(access, va, want);
+        }
+        let need = self.need(access, want);
+        match mmu::refill(self.cpu, self.tlb, self.map, va, need) {
+            Ok(page) => Ok(Reached::Memory(page)),
+            Err(Some(abort)) => Err(self.data_abort(abort, access, va, want)),
+            Err(None) => self.translated(access, va, want),
+        }
+    }
+
+    #[inline(never)]
+    fn translated(&mut self, access: Access, va: u64, want: Want) -> Result<Reached<'a>, Stopped> {
+        let reached = match self.find(access, va, want, true) {
+            Ok((_, page)) => Reached::Memory(page),
+            Err(abort) => match self.gic_frame(&abort) {
+                Some(ipa) => Reached::Gic(ipa),
+                None => return Err(self.data_abort(abort, access, va, want)),
+            },
+        };
+        self.watch(access, va, access.bytes, want)?;
+        Ok(reached)
     }
 
     /// The guest physical address of an access to the GIC, where stage 2 has nothing. Only single
     /// aligned loads and stores get there: a pair, a vector of 16 bytes, an exclusive or an atomic
-    /// access exits like any other access to nothing. (IHI 0069 12.1.3 allows 8 to 64 bits.)
-    fn gic_frame(&self, found: &Result<(u64, Page<'a>), Abort>) -> Option<u64> {
+    /// access exits like any other access to nothing. (IHI 0069, "GIC memory-mapped register
+    /// access": 8 to 64 bits.)
+    fn gic_frame(&self, abort: &Abort) -> Option<u64> {
         let gic = self.cpu.gic.as_ref()?;
-        match *found {
-            Err(Abort::Stage2 { status: FaultStatus::Translation(_), ipa, on_walk: false })
-                if gic.claims(ipa) =>
-            {
-                Some(ipa)
+        match *abort {
+            Abort::Stage2 { status: FaultStatus::Translation(_), ipa, on_walk: false } => {
+                gic.claims(ipa).then_some(ipa)
             }
             _ => None,
         }
@@ -501,19 +504,18 @@ impl<'a> Interp<'a> {
         va: u64,
         want: Want,
     ) -> Stopped {
-        let write = want == Want::Write;
         match abort {
             // ISV is 0 in every data abort taken to EL1 here.
             Abort::Stage1(status) => {
-                let iss = DataAbort::new(status, write).iss();
+                let iss = DataAbort::new(status, want == Want::Write).iss();
                 self.abort_at_el1(iss, va)
             }
             Abort::Stage2 { status, ipa, on_walk } => {
                 // The walk itself is a read, whatever it is done for.
-                let iss = DataAbort { on_walk, ..DataAbort::new(status, write && !on_walk) }.iss();
+                let write = want == Want::Write && !on_walk;
+                let iss = DataAbort { on_walk, ..DataAbort::new(status, write) }.iss();
                 let valid = if on_walk { 0 } else { u64::from(access.iss) };
-                let syndrome = Esr::new(ExceptionClass::DataAbortLower, iss | valid);
-                self.exit(syndrome.0, va, ipa)
+                self.exit(Esr::new(ExceptionClass::DataAbortLower, iss | valid).0, va, ipa)
             }
             Abort::Update { status, ipa } => {
                 let iss = DataAbort { on_walk: true, ..DataAbort::new(status, true) }.iss();

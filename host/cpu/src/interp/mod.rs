@@ -248,12 +248,21 @@ impl Interp<'_> {
         self.left -= 1;
         self.accounted -= 1;
         self.count_so_far(0);
+        if log::log_enabled!(target: TRACE, log::Level::Debug) {
+            self.trace_exception();
+        }
         if let Stop::Exception(exception) = &self.stop {
-            let at = self.cpu.pc;
-            log::debug!(target: TRACE, "  -> {} at {at:#x}", exception.syndrome);
             self.cpu.take_exception(exception);
         }
         None
+    }
+
+    #[cold]
+    fn trace_exception(&self) {
+        if let Stop::Exception(exception) = &self.stop {
+            let at = self.cpu.pc;
+            log::debug!(target: TRACE, "  -> {} at {at:#x}", exception.syndrome);
+        }
     }
 
     #[inline(always)]
@@ -391,6 +400,7 @@ impl Interp<'_> {
 
     /// Leaves the guest with an exception for the hypervisor.
     #[cold]
+    #[inline(never)]
     fn exit(&mut self, syndrome: u64, virtual_address: u64, physical_address: u64) -> Stopped {
         let exception = ExitException { syndrome, virtual_address, physical_address };
         self.stop = Stop::Exit(Exit::Exception(exception));

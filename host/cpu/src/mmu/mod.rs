@@ -162,9 +162,12 @@ static STAGE2_RIGHTS: [u16; 8] = {
     table
 };
 
-/// Fills the TLB for `va` if that takes no more than one descriptor, which is like others were and
-/// gives the right `need`: for most misses, and the page is all that is asked for. `None` says
-/// nothing: [`translate`] knows.
+/// Fills the TLB for `va` if that takes no more than one descriptor, which is like others were:
+/// for most misses, and the page is all that is asked for. The access is aligned, and needs the
+/// right `need`.
+///
+/// # Errors
+/// The abort of stage 2 if nothing is there; `None` says nothing: [`translate`] knows.
 #[inline(always)]
 pub fn refill<'m>(
     cpu: &Cpu,
@@ -172,24 +175,28 @@ pub fn refill<'m>(
     map: &'m Stage2,
     va: u64,
     need: u16,
-) -> Option<Page<'m>> {
+) -> Result<Page<'m>, Option<Abort>> {
     let regime = &cpu.regime;
     let half = regime.half(va);
     let tables = &mut tlb.tables;
-    let (entry, limits) = tables.last_descriptor(half, map, va)?;
-    let like = *tables.decoded.find(cpu, entry & half.attributes, limits)?;
+    let (entry, limits) = tables.last_descriptor(half, map, va).ok_or(None)?;
+    let like = *tables.decoded.find(cpu, entry & half.attributes, limits).ok_or(None)?;
+    if like.rights & need == 0 {
+        return Err(None);
+    }
     let ipa = entry & half.output | half.offset(va);
-    let (host, perms) = map.lookup_near(&mut tlb.recent, ipa)?;
+    let unmapped = Some(Abort::unmapped(ipa, false));
+    let (host, perms) = map.lookup_near(&mut tlb.recent, ipa).ok_or(unmapped)?;
     let mut rights = like.rights & STAGE2_RIGHTS[perms.bits() as usize & 7];
+    if rights & need == 0 {
+        return Err(None);
+    }
     if !regime.tags_alike && walk::for_data_alone(regime, va) {
         rights &= !rights::EXEC;
     }
-    if rights & need == 0 {
-        return None;
-    }
     let kept = Attributes { rights, ..like };
     tlb.fill(Entry::new(regime, va, ipa, kept, half.page_bits(), host));
-    host.get(map)
+    host.get(map).ok_or(unmapped)
 }
 
 /// Translates `va`, checks everything, lets the access leave its mark in the descriptor and fills
@@ -198,6 +205,7 @@ pub fn refill<'m>(
 /// # Errors
 /// The abort, in the manual's order: translation, access flag, alignment, permission; then
 /// stage 2.
+#[inline(always)]
 pub fn translate<'m>(
     cpu: &Cpu,
     tlb: &mut Tlb,
@@ -233,7 +241,7 @@ fn settle<'m>(
     if (leaf.unaccessed || dirties)
         && !walk::update(&mut tlb.tables, map, leaf.at, leaf.descriptor, dirties)?
     {
-        return translate(cpu, tlb, map, va, access);
+        return again(cpu, tlb, map, va, access);
     }
     // The first write to what stays clean walks again.
     let kept = if leaf.clean && !dirties { !rights::WRITE } else { !0 };
@@ -251,6 +259,18 @@ fn settle<'m>(
     let attributes = Attributes { rights: rights & allowed, ..leaf.attributes() };
     tlb.fill(Entry::new(&cpu.regime, va, leaf.ipa, attributes, leaf.span_bits, host));
     Ok(Place { ipa: leaf.ipa, page, device: leaf.device && !fetch, guarded: leaf.guarded() })
+}
+
+/// The descriptor has changed since it was read.
+#[cold]
+fn again<'m>(
+    cpu: &Cpu,
+    tlb: &mut Tlb,
+    map: &'m Stage2,
+    va: u64,
+    access: Use,
+) -> Result<Place<'m>, Abort> {
+    translate(cpu, tlb, map, va, access)
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub struct Regime {
     /// The right that an instruction fetch needs now.
     pub fetch: u16,
     /// What may make other code of the same PC: the context, and the right that a fetch needs.
+    /// And PSTATE.IL, which makes any code an exception.
     pub code: u32,
     /// SCTLR_EL1.A: every unaligned access faults.
     pub check_alignment: bool,
@@ -143,7 +144,7 @@ impl Half {
         table + 8 * (index & ((1 << (self.page_bits - 3)) - 1))
     }
 
-    /// As [`Half::entry`], of the last level.
+    /// The address of the entry for `va` in a table of the last level.
     #[inline(always)]
     pub fn last_entry(&self, table: u64, va: u64) -> u64 {
         table + (va >> (self.page_bits - 3) & self.last_index)
@@ -169,6 +170,8 @@ pub const CONTEXT_ON: u32 = 1 << 16;
 pub const CONTEXT_WATCHED: u32 = 1 << 17;
 /// Where [`Regime::code`] has the right, above the context.
 const CODE_SHIFT: u32 = 18;
+/// The bit of [`Regime::code`] that says that PSTATE.IL is set.
+const CODE_ILLEGAL: u32 = 31;
 /// The bits of [`Regime::context`] that hold the ASID.
 pub const CONTEXT_ASID: u32 = 0xffff;
 
@@ -233,7 +236,7 @@ impl Regime {
         half.table = ttbr & half.base;
         if usize::from(tcr & tcr::A1 != 0) == which {
             self.context = self.context & !CONTEXT_ASID | asid(tcr, ttbr);
-            self.code = self.context | u32::from(self.fetch) << CODE_SHIFT;
+            self.code = self.code & !CONTEXT_ASID | self.context & CONTEXT_ASID;
         }
     }
 
@@ -241,12 +244,13 @@ impl Regime {
     /// is SCTLR_EL1.
     #[inline]
     pub fn enter(&mut self, pstate: Pstate, control: u64) {
-        (self.read, self.write, self.fetch) = match (pstate.el(), pstate.any(pstate::PAN)) {
-            (0, _) => (R0, W0, X0),
-            (_, false) => (R1, W1, X1),
-            (_, true) => (R1_PAN, W1_PAN, X1),
-        };
-        self.code = self.context | u32::from(self.fetch) << CODE_SHIFT;
+        const NEEDS: [(u16, u16, u16); 4] =
+            [(R0, W0, X0), (R0, W0, X0), (R1, W1, X1), (R1_PAN, W1_PAN, X1)];
+        let el1 = usize::from(pstate.el() != 0);
+        let pan = usize::from(pstate.any(pstate::PAN));
+        (self.read, self.write, self.fetch) = NEEDS[2 * el1 + pan];
+        let illegal = (pstate.0 >> pstate::IL.trailing_zeros() & 1) as u32;
+        self.code = self.context | u32::from(self.fetch) << CODE_SHIFT | illegal << CODE_ILLEGAL;
         let sp_bit = if pstate.el() == 0 { sctlr::SA0 } else { sctlr::SA };
         self.check_sp = control & sp_bit != 0;
     }

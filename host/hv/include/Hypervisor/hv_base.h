@@ -1,6 +1,10 @@
 /* What all the headers need: the C types, and how an enumeration of a given width is declared. */
 #pragma once
 
+#ifdef __APPLE__
+#error "a Mac has Hypervisor.framework: leave this folder out of the include path"
+#endif
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

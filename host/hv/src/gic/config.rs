@@ -102,13 +102,13 @@ pub(super) fn check_spis(geometry: &GicGeometry, base: u32, count: u32) -> Resul
 /// The header wants a VM first; a public test suite does without.
 #[unsafe(no_mangle)]
 pub extern "C" fn hv_gic_config_create() -> hv_gic_config_t {
-    match geometry() {
-        Ok(_) => object::create(Object::GicConfig(Settings::default())),
-        Err(error) => {
-            log::debug!("hv_gic_config_create: {error}; the result is null");
-            std::ptr::null_mut()
-        }
-    }
+    let mut config = std::ptr::null_mut();
+    let _: hv_return_t = answer("hv_gic_config_create", || {
+        geometry()?;
+        config = object::create(Object::GicConfig(Settings::default()));
+        Ok(())
+    });
+    config
 }
 
 /// Sets the guest physical address of the distributor.

@@ -27,6 +27,10 @@ const FUNCTIONS: [u32; 12] = [
     PSCI_FEATURES,
 ];
 
+/// power_state, original format: PowerLevel \[25:24\], StateType \[16\], StateID \[15:0\]; the rest
+/// must be zero.
+const POWER_STATE_RESERVED: u64 = 0xfcfe_0000;
+
 /// Whether the identifier is in PSCI's range: standard secure service, functions 0 to 0x1f.
 #[inline]
 pub fn owns(id: u32) -> bool {
@@ -52,14 +56,44 @@ pub fn call(cpu: &mut Cpu, id: u32) -> Result<i64, Leave> {
         }
         PSCI_CPU_OFF if all.leave() => return Err(Stop::CpuOff.into()),
         PSCI_CPU_OFF => return Err(Leave::Off),
+        // PSCI_FEATURES says the original format of power_state.
+        PSCI_CPU_SUSPEND_32 | PSCI_CPU_SUSPEND_64
+            if argument(cpu, 1)? & POWER_STATE_RESERVED != 0 =>
+        {
+            INVALID_PARAMETERS
+        }
         PSCI_CPU_SUSPEND_32 | PSCI_CPU_SUSPEND_64 => {
-            firmware::suspend(cpu)?;
-            SUCCESS
+            let refusal = refuse_state(argument(cpu, 1)?, all.is_entry(argument(cpu, 2)?));
+            if refusal == SUCCESS {
+                firmware::suspend(cpu)?;
+            }
+            refusal
         }
         PSCI_SYSTEM_OFF => return Err(Stop::Off.into()),
         PSCI_SYSTEM_RESET => return Err(Stop::Reset.into()),
         _ => NOT_SUPPORTED,
     })
+}
+
+/// CPU_SUSPEND's answer to a power_state that it does not enter; `SUCCESS` to others.
+///
+/// ```text
+///   31..26  25..24      23..17  16         15..0
+///   zero    PowerLevel  zero    StateType  StateID       the original format
+/// ```
+///
+/// PSCI_FEATURES says that the format is the original one (flag 1 is 0). Any level and ID will do:
+/// all states are the same standby. A powerdown (StateType 1) names where it would come back.
+fn refuse_state(power_state: u64, entry_is_good: bool) -> i64 {
+    const ZERO: u64 = 0xfcfe_0000;
+    const POWERDOWN: u64 = 1 << 16;
+    if power_state as u32 as u64 & ZERO != 0 {
+        INVALID_PARAMETERS
+    } else if power_state & POWERDOWN != 0 && !entry_is_good {
+        INVALID_ADDRESS
+    } else {
+        SUCCESS
+    }
 }
 
 /// PSCI_FEATURES: 0 for a function that exists and has no options. SMCCC_VERSION may be asked
@@ -76,6 +110,16 @@ fn affinity_info(all: &Processors, target: u64, lowest_level: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn states_that_the_format_does_not_have_are_refused() {
+        assert_eq!(refuse_state(0, false), SUCCESS);
+        assert_eq!(refuse_state(0x0300_ffff, false), SUCCESS);
+        assert_eq!(refuse_state(1 << 31, true), INVALID_PARAMETERS);
+        assert_eq!(refuse_state(1 << 17, true), INVALID_PARAMETERS);
+        assert_eq!(refuse_state(1 << 16, false), INVALID_ADDRESS);
+        assert_eq!(refuse_state(1 << 16, true), SUCCESS);
+    }
 
     #[test]
     fn features_name_every_function_that_is_served() {

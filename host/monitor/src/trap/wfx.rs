@@ -21,7 +21,10 @@ use crate::trap::vtimer;
 use anyvisor_arch::esr::{Esr, Wait};
 use std::time::{Duration, Instant};
 
-/// The longest nap of a WFE, and of a WFI whose interrupts only the framework knows of.
+/// The longest nap of a WFE: no nap is longer than all before it together, so what waited for
+/// another vCPU waits twice as long as it had to, at most.
+const LONGEST: Duration = Duration::from_micros(1 << 13);
+/// The longest nap of a WFI whose interrupts only the framework knows of.
 const NAP: Duration = Duration::from_millis(1);
 /// WFEs in a row that only yield: what waits for a lock is let through soon.
 const YIELDS: u32 = 16;
@@ -59,7 +62,7 @@ pub fn wait_for_interrupt(cpu: &Cpu) -> Result<(), Stop> {
 fn wait_for_event(cpu: &mut Cpu) -> Result<(), Stop> {
     let exits = cpu.record.count();
     let rounds = match cpu.waits {
-        Some(waits) if exits == waits.exits + 1 && waits.at.elapsed() < NAP => waits.rounds + 1,
+        Some(waits) if exits == waits.exits + 1 && waits.at.elapsed() < LONGEST => waits.rounds + 1,
         _ => 0,
     };
     match nap(rounds) {
@@ -73,8 +76,8 @@ fn wait_for_event(cpu: &mut Cpu) -> Result<(), Stop> {
 
 /// How long the WFE sleeps that has so many before it; `None`: it yields.
 fn nap(rounds: u32) -> Option<Duration> {
-    let doublings = rounds.checked_sub(YIELDS)?.min(10);
-    Some(Duration::from_micros(1 << doublings).min(NAP))
+    let doublings = rounds.checked_sub(YIELDS)?.min(LONGEST.as_micros().ilog2());
+    Some(Duration::from_micros(1 << doublings))
 }
 
 /// Sleeps until `latest`, the virtual timer's deadline or a notice.
@@ -95,6 +98,6 @@ mod tests {
         assert_eq!(nap(YIELDS - 1), None);
         assert_eq!(nap(YIELDS), Some(Duration::from_micros(1)));
         assert!((YIELDS..40).all(|rounds| nap(rounds) <= nap(rounds + 1)));
-        assert_eq!(nap(u32::MAX), Some(NAP));
+        assert_eq!(nap(u32::MAX), Some(LONGEST));
     }
 }
