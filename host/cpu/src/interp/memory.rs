@@ -333,7 +333,10 @@ impl<'a> Interp<'a> {
         let need = self.need(access, want);
         match mmu::refill(self.cpu, self.tlb, self.map, va, need) {
             Ok(page) => Ok(Reached::Memory(page)),
-            Err(Some(abort)) => Err(self.data_abort(abort, access, va, want)),
+            Err(Some(abort)) => match self.gic_frame(&abort) {
+                Some(ipa) => Ok(Reached::Gic(ipa)),
+                None => Err(self.data_abort(abort, access, va, want)),
+            },
             Err(None) => self.translated(access, va, want),
         }
     }
