@@ -6,6 +6,7 @@ use crate::engine::ONE_VM;
 use crate::program::{anyvisor, anyvisor_with};
 use anyvisor_abi::service::{AFTER_HANDLE, AFTER_SKIP, CANCEL, EXPECT_EXIT};
 use anyvisor_abi::smccc::{PSCI_CPU_OFF, PSCI_SYSTEM_OFF, PSCI_SYSTEM_RESET};
+use anyvisor_monitor::gic::{Frame, Geometry, Layout};
 use anyvisor_monitor::image::{Image, cases};
 use anyvisor_monitor::ram::RamRange;
 use anyvisor_monitor::suite::Suite;
@@ -370,6 +371,48 @@ fn good() -> Vec<Trial> {
                 &[vec![movz(1, UART, 1)], echo.to_vec(), call(PSCI_SYSTEM_OFF).to_vec()].concat(),
             );
             let file = TempFile::new("echo", &elf.0)?;
+            let text = "more than the sixteen bytes that a FIFO holds\n";
+            let ended = anyvisor_with(&["boot", file.path(), "--timeout", "20"], text.as_bytes())?;
+            Ok(ended.expect(0, &ended.stdout, &[text])?)
+        }),
+        Trial::test("guest::sleeps_until_the_console_has_input", move || {
+            // The UART's interrupt, by its SPI and the GIC, wakes a WFI that has IRQs masked.
+            let Some(layout) = Layout::place(&Geometry::of_the_framework()?) else {
+                return Err("there is no place for the GIC".into());
+            };
+            let high = |frame: Frame| (frame.base >> 16) as u32;
+            let start = [
+                movz(1, high(layout.distributor), 1),
+                0x5280_0263, // mov w3, #0x13
+                0xb900_0023, // str w3, [x1]         GICD_CTLR: affinity routing, both groups
+                0x5280_0043, // mov w3, #2
+                0xb900_8423, // str w3, [x1, #0x84]  GICD_IGROUPR1: INTID 33 in Group 1
+                0xb901_0423, // str w3, [x1, #0x104] GICD_ISENABLER1
+                movz(2, high(layout.redistributors), 1),
+                0xb900_145f, // str wzr, [x2, #0x14] GICR_WAKER: awake
+                movz(3, 0xff, 0),
+                0xd518_4603, // msr icc_pmr_el1, x3
+                movz(3, 1, 0),
+                0xd518_cce3, // msr icc_igrpen1_el1, x3
+                0xd503_3fdf, // isb
+                movz(1, UART, 1),
+                0x5280_0a03, // mov w3, #0x50
+                0xb900_3823, // str w3, [x1, #0x38]  UARTIMSC: RX, RT
+            ];
+            let wait = [
+                0xd538_c103, // 1: mrs x3, isr_el1
+                0x3738_0063, // tbnz w3, #7, 2f      an IRQ is pending
+                WFI,
+                0x17ff_fffd, // b 1b
+                0xb940_1823, // 2: ldr w3, [x1, #0x18]
+                0x3727_ff63, // tbnz w3, #4, 1b      UARTFR.RXFE
+                0x3940_0022, // ldrb w2, [x1]
+                0x3900_0022, // strb w2, [x1]
+                0x7100_285f, // cmp w2, #'\n'
+                0x54ff_ff61, // b.ne 2b
+            ];
+            let elf = Elf::new(&[&start[..], &wait, &call(PSCI_SYSTEM_OFF)].concat());
+            let file = TempFile::new("input_interrupt", &elf.0)?;
             let text = "more than the sixteen bytes that a FIFO holds\n";
             let ended = anyvisor_with(&["boot", file.path(), "--timeout", "20"], text.as_bytes())?;
             Ok(ended.expect(0, &ended.stdout, &[text])?)

@@ -4,6 +4,7 @@
 //! run, list    guest ELF + monitor (release), then `anyvisor run` or `anyvisor list`
 //! test         guest ELF and Image, QEMU if it can be had, then `cargo test --workspace`
 //! test --engine hvf  the API's contract on Apple's framework: what disagrees, as a file
+//! test --loom  what vCPUs share, in every order of steps
 //! diff         random instructions on our CPU and on QEMU's
 //! fuzz         random sequences against the GIC's model and the C API, steered by coverage
 //! bench        the kernel's benchmarks on the monitor and on QEMU, start-up, memory

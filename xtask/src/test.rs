@@ -46,6 +46,9 @@ pub struct Args {
     /// what disagrees. A test's name after `--` chooses cases.
     #[arg(long)]
     contract: bool,
+    /// Try the protocols between vCPUs in every order of steps, under loom, and nothing else.
+    #[arg(long)]
+    loom: bool,
     /// Passed on to `cargo test`, for example a test's name or `-p PACKAGE`.
     #[arg(allow_hyphen_values = true, value_name = "CARGO ARGS")]
     cargo: Vec<String>,
@@ -80,6 +83,9 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
         }
         return contract::run(ws, args.program.first().map(String::as_str));
     }
+    if args.loom {
+        return loom(ws, &args.cargo);
+    }
     let host = HostRust::find()?;
     let cargo_test = || -> Result<Cmd> {
         let cmd = Cmd::new("tests", cargo()).dir(&ws.root).args(["test", "--workspace"]);
@@ -112,6 +118,24 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
         cmd = cmd.arg("--").args(&args.program);
     }
     Ok(run::status(passthrough(cmd)?))
+}
+
+/// The crates with models (`models.rs`).
+const MODELED: [&str; 2] = ["anyvisor-vm", "anyvisor-cpu"];
+/// How often a thread is stopped against its will in one order of steps: more than this finds
+/// little and takes long. `LOOM_MAX_PREEMPTIONS` says otherwise.
+const PREEMPTIONS: &str = "3";
+
+/// Runs the models, in a build of their own: what threads share is another thing there.
+fn loom(ws: &Workspace, args: &[String]) -> Result<ExitCode> {
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+    let cmd = Cmd::new("models", cargo()).dir(&ws.root).args(["test", "--lib"]);
+    let cmd = cmd.args(MODELED.iter().flat_map(|name| ["-p", name])).args(args);
+    let cmd = cmd.arg("--target-dir").arg(ws.target.join("loom"));
+    let cmd = cmd.env("RUSTFLAGS", format!("{flags} --cfg loom"));
+    let bound = std::env::var("LOOM_MAX_PREEMPTIONS").unwrap_or(PREEMPTIONS.into());
+    let cmd = cmd.env("LOOM_MAX_PREEMPTIONS", bound);
+    Ok(run::status(passthrough(cmd.args(["--", "models::"]))?))
 }
 
 /// Compiles the test programs while the guest is fetched and built.

@@ -85,5 +85,5 @@ pub const CLUSTER: u64 = 16;
 /// The affinity of vCPU `n`, in the fields of MPIDR_EL1: Aff0 is its place in a cluster, Aff1
 /// the cluster.
 pub const fn affinity(n: u64) -> u64 {
-    (n / CLUSTER) << 8 | n % CLUSTER
+    ((n / CLUSTER) << 8) | (n % CLUSTER)
 }

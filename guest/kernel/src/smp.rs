@@ -306,14 +306,19 @@ pub fn is_secondary() -> bool {
     state(this_cpu()).load(Ordering::Relaxed) != IDLE
 }
 
+/// ESR_EL1 and ELR_EL1 of the exception of a CPU whose state is FAULTED.
+fn fault(cpu: usize) -> [u64; 2] {
+    // SAFETY: it was written before the state, and nobody writes it again.
+    unsafe { (*MAILBOXES[cpu].0.get()).fault }
+}
+
 /// Fails the case if another CPU has failed.
 #[track_caller]
 fn check_others() {
     for cpu in 0..cpu_count() {
         match state(cpu).load(Ordering::Acquire) {
             FAULTED => {
-                // SAFETY: it was written before the state, and nobody writes it again.
-                let [esr, elr] = unsafe { (*MAILBOXES[cpu].0.get()).fault };
+                let [esr, elr] = fault(cpu);
                 panic!("CPU {cpu} took {} at {elr:#x}", Esr(esr));
             }
             PANICKED => panic!("CPU {cpu}: {}", MESSAGE.get().text()),

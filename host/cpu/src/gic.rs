@@ -21,7 +21,8 @@
 mod tests;
 
 use crate::state::Cpu;
-use anyvisor_arch::gic::Icc;
+use anyvisor_arch::gic::intid::SPIS;
+use anyvisor_arch::gic::{Icc, gicd, gicr};
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_gic::{Configuration, Frame, Gic, Lines, MOST_PES};
 use anyvisor_timer::{EventStream, Timer};
@@ -39,25 +40,20 @@ mod ppi {
     pub const PHYSICAL_TIMER: u32 = 30;
 }
 
-const DISTRIBUTOR_BYTES: u64 = 0x1_0000;
-/// RD_base and SGI_base.
-const REDISTRIBUTOR_BYTES: u64 = 0x2_0000;
 /// As measured of Apple's framework, which has as many as 64 vCPUs there too. What lies past the
 /// last one's frames is not the GIC's.
 const REDISTRIBUTOR_REGION: u64 = 32 << 20;
 /// GICv2m's frame has 4 KiB; with 64 KiB no page of a guest holds anything else beside it.
 const MESSAGES_BYTES: u64 = 0x1_0000;
-/// IHI 0069: each frame is aligned to 64 KiB.
-const ALIGNMENT: u64 = 0x1_0000;
 
 /// The sizes of our GIC.
 pub fn geometry(vcpus: u32) -> GicGeometry {
     GicGeometry {
-        distributor: (DISTRIBUTOR_BYTES, ALIGNMENT),
-        redistributor: (REDISTRIBUTOR_BYTES, ALIGNMENT),
-        redistributor_region: REDISTRIBUTOR_REGION.max(REDISTRIBUTOR_BYTES * u64::from(vcpus)),
-        messages: (MESSAGES_BYTES, ALIGNMENT),
-        spis: 32..1020,
+        distributor: (gicd::SIZE, gicr::FRAME),
+        redistributor: (gicr::SIZE, gicr::FRAME),
+        redistributor_region: REDISTRIBUTOR_REGION.max(gicr::SIZE * u64::from(vcpus)),
+        messages: (MESSAGES_BYTES, gicr::FRAME),
+        spis: SPIS,
     }
 }
 
@@ -129,13 +125,13 @@ impl SharedGic {
     /// The frame at a guest physical address, and the offset in it.
     fn frame(&self, ipa: u64) -> Option<(Frame, u64)> {
         let within = |base: u64, bytes: u64| ipa.checked_sub(base).filter(|&offset| offset < bytes);
-        if let Some(offset) = within(self.place.distributor, DISTRIBUTOR_BYTES) {
+        if let Some(offset) = within(self.place.distributor, gicd::SIZE) {
             return Some((Frame::Distributor, offset));
         }
-        let region = REDISTRIBUTOR_BYTES * MOST_PES as u64;
+        let region = gicr::SIZE * MOST_PES as u64;
         if let Some(offset) = within(self.place.redistributors, region) {
-            let pe = (offset / REDISTRIBUTOR_BYTES) as usize;
-            return Some((Frame::Redistributor(pe), offset % REDISTRIBUTOR_BYTES));
+            let pe = (offset / gicr::SIZE) as usize;
+            return Some((Frame::Redistributor(pe), offset % gicr::SIZE));
         }
         let messages = self.place.messages.as_ref()?.0;
         within(messages, MESSAGES_BYTES).map(|offset| (Frame::Messages, offset))
@@ -183,12 +179,12 @@ impl InterruptController for SharedGic {
 
 /// GICD_IROUTER is the one array of 64-bit registers.
 fn distributor_width(offset: u32) -> u8 {
-    if (0x6000..0x8000).contains(&offset) { 8 } else { 4 }
+    if (gicd::IROUTER..gicd::IROUTER_END).contains(&offset.into()) { 8 } else { 4 }
 }
 
 /// GICR_TYPER is 64 bits wide.
 fn redistributor_width(offset: u32) -> u8 {
-    if offset == 8 { 8 } else { 4 }
+    if u64::from(offset) == gicr::TYPER { 8 } else { 4 }
 }
 
 /// One vCPU's end of the GIC: its CPU interface, its redistributor, and the lines between them.

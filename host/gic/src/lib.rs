@@ -236,7 +236,8 @@ impl Gic {
         std::mem::take(&mut self.changed)
     }
 
-    /// Everything but the lines that come in, the PEs and their affinities goes back to reset.
+    /// Distributor and redistributors as after reset. The lines that come in, the PEs, their
+    /// affinities and their CPU interfaces stay: those registers are reset with the rest of a PE's.
     pub fn reset(&mut self) {
         self.distributor.reset();
         self.pes.iter_mut().flatten().for_each(Pe::reset);

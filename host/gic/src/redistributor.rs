@@ -51,10 +51,10 @@ impl Pe {
         }
     }
 
+    /// The redistributor as after reset; the CPU interface stays.
     pub fn reset(&mut self) {
         self.bank.reset();
         self.asleep = true;
-        self.cpu = CpuInterface::default();
     }
 
     /// `number` is the PE's, and `last` says that no PE has a higher one.

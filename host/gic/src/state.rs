@@ -24,7 +24,6 @@
 
 use crate::bank::{Bank, State};
 use crate::distributor::CTLR_WRITABLE;
-use crate::redistributor::Pe;
 use crate::{Gic, MOST_PES};
 use anyvisor_arch::gic::gicd::irouter::{AFFINITY, IRM};
 use anyvisor_arch::gic::intid::SPIS;
@@ -153,7 +152,7 @@ impl Gic {
             *route = from.masked(AFFINITY | IRM)?;
         }
         for pe in new.pes.iter_mut().flatten() {
-            pe.forget();
+            pe.reset();
         }
         let mut least = 0;
         for _ in 0..pes {
@@ -173,14 +172,6 @@ impl Gic {
         *self = new;
         self.touch_all();
         Ok(())
-    }
-}
-
-impl Pe {
-    /// Back to reset, but for the CPU interface.
-    fn forget(&mut self) {
-        self.bank.reset();
-        self.asleep = true;
     }
 }
 

@@ -80,9 +80,11 @@ struct State {
 }
 
 impl State {
-    fn insert(&mut self, deadline: Instant, event: Event) {
+    /// Whether it is now the first: then there is something earlier to wait for.
+    fn insert(&mut self, deadline: Instant, event: Event) -> bool {
         let place = self.later.partition_point(|(other, _)| *other <= deadline);
         self.later.insert(place, (deadline, event));
+        place == 0
     }
 
     /// The earliest deadline.
@@ -128,8 +130,9 @@ impl Alarm {
         if state.later.len() >= MOST_EVENTS {
             return false;
         }
-        state.insert(deadline, event);
-        self.0.bell.notify_one();
+        if state.insert(deadline, event) {
+            self.0.bell.notify_one();
+        }
         true
     }
 
@@ -204,8 +207,9 @@ impl Remote {
         if state.end {
             return false;
         }
-        state.insert(Instant::now(), event);
-        self.0.bell.notify_one();
+        if state.insert(Instant::now(), event) {
+            self.0.bell.notify_one();
+        }
         true
     }
 }

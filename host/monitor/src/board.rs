@@ -135,11 +135,17 @@ impl Board {
         }
     }
 
-    /// The devices as after power-on.
+    /// The devices as after power-on, and every line low: a GIC's reset leaves what comes in.
     pub fn reset_devices(&self) {
         let mut devices = self.devices();
         devices.reset();
         self.settle(&mut devices);
+        if let Some(gic) = &self.gic {
+            let layout = gic.layout();
+            layout.spis.clone().filter(|intid| layout.is_line(*intid)).for_each(|intid| {
+                gic.set_spi(intid, false);
+            });
+        }
     }
 
     fn input(&self, bytes: &[u8], taken: SyncSender<()>) {

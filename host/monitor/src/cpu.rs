@@ -44,7 +44,7 @@ pub struct Cpu {
     /// Entries that were cancelled because the guest asked for it.
     pub(crate) cancelled: u64,
     /// The last WFEs.
-    pub(crate) waits: Option<Waits>,
+    pub(crate) waits: Waits,
     reset: ResetState,
     /// Whether it was ever switched on.
     ran: bool,
@@ -145,7 +145,7 @@ impl Cpu {
             vtimer_exits: 0,
             cancel_requested: false,
             cancelled: 0,
-            waits: None,
+            waits: Waits::default(),
             reset,
             ran: false,
             halted: false,

@@ -2,13 +2,15 @@
 //! outside.
 //!
 //! ```text
-//!   file --image--> segments --machine--> VM, RAM, vCPU
+//!   file --image--> segments --machine--> VM, RAM, GIC, vCPUs (processors, cpu)
 //!                                           |
-//!                                run: present lines, enter, exit
+//!                        each vCPU's run: present lines, enter, exit
 //!                                           |
 //!        +----------+-----------+-----------+----------+----------+
 //!     hypercall    mmio        wfx        sysreg     vtimer     cancel      (trap/)
-//!     psci, service devices    alarm     undefined   lines      alarm
+//!     psci, service devices    sleep     undefined   lines    notices
+//!                                           |
+//!            board: what they share; alarm: what happens later, and what stops the machine
 //!                                           |
 //!                          Stop, console, complaints, record
 //!                                           |

@@ -15,7 +15,7 @@
 //!
 //! A process has one VM at a time: that is the framework's rule.
 
-use crate::alarm::{Next, Remote};
+use crate::alarm::{Event, Next, Remote};
 use crate::board::Board;
 use crate::console::Console;
 use crate::cpu::{self, Findings};
@@ -147,7 +147,7 @@ impl<'a> Machine<'a> {
         }
         if let Some(timeout) = config.timeout {
             let deadline = Instant::now() + timeout;
-            machine.board.alarm.set(deadline, crate::alarm::Event::Timeout); // the first: there is room
+            machine.board.alarm.set(deadline, Event::Timeout); // the first: there is room
         }
         Ok(machine)
     }

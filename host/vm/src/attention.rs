@@ -13,8 +13,8 @@
 //!
 //! Both sides change the same word, so one of them sees the other: no ring is lost.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::Thread;
+use crate::sync::{AtomicU32, Thread, current, park, park_timeout};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Why the bell rings. It belongs to the thread that made it.
@@ -26,7 +26,7 @@ pub struct Attention {
 
 impl Default for Attention {
     fn default() -> Self {
-        Self { word: AtomicU32::new(0), owner: std::thread::current() }
+        Self { word: AtomicU32::new(0), owner: current() }
     }
 }
 
@@ -70,9 +70,9 @@ impl Attention {
         let mut word = self.word.fetch_or(Self::ASLEEP, Ordering::SeqCst);
         while word & reasons == 0 {
             match end {
-                None => std::thread::park(),
+                None => park(),
                 Some(end) => match end.checked_duration_since(Instant::now()) {
-                    Some(left) if !left.is_zero() => std::thread::park_timeout(left),
+                    Some(left) if !left.is_zero() => park_timeout(left),
                     _ => break,
                 },
             }

@@ -19,6 +19,9 @@ pub mod error;
 pub mod exit;
 pub mod gic;
 pub mod memory;
+#[cfg(all(test, loom))]
+mod models;
+pub mod sync;
 
 pub use attention::Attention;
 pub use engine::{Cancel, Engine, FeatureReg, Line, Reg, Vcpu, VcpuConfig, Vm, VmConfig};

@@ -7,14 +7,14 @@ use crate::code::{self, hvc, mrs, system};
 use crate::guest::{CODE, Guest, Plain};
 use crate::raw;
 use applevisor::prelude::*;
-use std::ffi::c_void;
+use std::ptr::null_mut;
 
 use Source::{Header, Ours};
 
-/// A call with sound arguments: a vCPU, and a buffer that is large enough for the widest vectors.
-type Call = fn(u64, &mut Buffer) -> i32;
+/// A call for a vCPU with a buffer, whose other arguments are sound.
+type Call = fn(u64, *mut u8) -> i32;
 
-/// 64 KiB: ZA with vectors of 256 bytes. 0x5a all over.
+/// A buffer for whatever it is: 64 KiB are ZA with vectors of 256 bytes. 0x5a all over.
 #[repr(C, align(64))]
 struct Buffer([u8; 256 * 256]);
 
@@ -23,31 +23,23 @@ impl Buffer {
         Box::new(Self([0x5a; 256 * 256]))
     }
 
-    fn bytes(&mut self) -> *mut u8 {
-        self.0.as_mut_ptr()
-    }
-
-    fn any(&mut self) -> *mut c_void {
-        self.bytes().cast()
-    }
-
     fn is_untouched(&self) -> bool {
         self.0.iter().all(|&byte| byte == 0x5a)
     }
 }
 
 const CALLS: &[(&str, Call)] = &[
-    ("get_sme_state", |v, b| raw::hv_vcpu_get_sme_state(v, b.any())),
-    ("set_sme_state", |v, b| raw::hv_vcpu_set_sme_state(v, b.any())),
-    ("get_z_reg", |v, b| raw::hv_vcpu_get_sme_z_reg(v, 31, b.bytes(), 64)),
-    ("set_z_reg", |v, b| raw::hv_vcpu_set_sme_z_reg(v, 0, b.bytes(), 64)),
-    ("get_p_reg", |v, b| raw::hv_vcpu_get_sme_p_reg(v, 15, b.bytes(), 8)),
-    ("set_p_reg", |v, b| raw::hv_vcpu_set_sme_p_reg(v, 0, b.bytes(), 8)),
-    ("get_za_reg", |v, b| raw::hv_vcpu_get_sme_za_reg(v, b.bytes(), 64 * 64)),
-    ("set_za_reg", |v, b| raw::hv_vcpu_set_sme_za_reg(v, b.bytes(), 64 * 64)),
-    ("get_zt0_reg", |v, b| raw::hv_vcpu_get_sme_zt0_reg(v, b.bytes())),
-    ("set_zt0_reg", |v, b| raw::hv_vcpu_set_sme_zt0_reg(v, b.bytes())),
-    ("max_svl_bytes", |_, b| raw::hv_sme_config_get_max_svl_bytes(b.any().cast())),
+    ("get_sme_state", |v, b| raw::hv_vcpu_get_sme_state(v, b.cast())),
+    ("set_sme_state", |v, b| raw::hv_vcpu_set_sme_state(v, b.cast())),
+    ("get_z_reg", |v, b| raw::hv_vcpu_get_sme_z_reg(v, 31, b, 64)),
+    ("set_z_reg", |v, b| raw::hv_vcpu_set_sme_z_reg(v, 0, b, 64)),
+    ("get_p_reg", |v, b| raw::hv_vcpu_get_sme_p_reg(v, 15, b, 8)),
+    ("set_p_reg", |v, b| raw::hv_vcpu_set_sme_p_reg(v, 0, b, 8)),
+    ("get_za_reg", |v, b| raw::hv_vcpu_get_sme_za_reg(v, b, 64 * 64)),
+    ("set_za_reg", |v, b| raw::hv_vcpu_set_sme_za_reg(v, b, 64 * 64)),
+    ("get_zt0_reg", |v, b| raw::hv_vcpu_get_sme_zt0_reg(v, b)),
+    ("set_zt0_reg", |v, b| raw::hv_vcpu_set_sme_zt0_reg(v, b)),
+    ("max_svl_bytes", |_, b| raw::hv_sme_config_get_max_svl_bytes(b.cast())),
 ];
 
 const ID_AA64ZFR0_EL1: code::System = system(3, 0, 0, 4, 4);
@@ -69,10 +61,12 @@ pub fn cases() -> Vec<Case> {
         .map(|&(name, call)| {
             case(format!("sme.{name}_is_unsupported"), Header, move || {
                 let mut buffer = Buffer::new();
-                assert_eq!(call(0, &mut buffer), raw::UNSUPPORTED, "without a VM");
+                let bytes = buffer.0.as_mut_ptr();
+                assert_eq!(call(0, bytes), raw::UNSUPPORTED, "without a VM");
                 let plain = Plain::new();
-                assert_eq!(call(plain.id, &mut buffer), raw::UNSUPPORTED);
-                assert_eq!(call(77, &mut buffer), raw::UNSUPPORTED, "of no vCPU");
+                assert_eq!(call(plain.id, bytes), raw::UNSUPPORTED);
+                assert_eq!(call(77, bytes), raw::UNSUPPORTED, "of no vCPU");
+                assert_eq!(call(plain.id, null_mut()), raw::UNSUPPORTED, "without a buffer");
                 assert!(buffer.is_untouched());
             })
         })

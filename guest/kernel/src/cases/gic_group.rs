@@ -65,13 +65,10 @@ case! {
 static TAKEN: AtomicU64 = AtomicU64::new(0);
 
 fn handler(frame: &mut TrapFrame) {
-    let (iar, eoir): (fn() -> u64, fn(u64)) = match frame.entry.kind() {
-        Vector::Fiq => (icc::iar0, icc::set_eoir0),
-        _ => (icc::iar1, icc::set_eoir1),
-    };
-    let intid = iar();
+    let is_fiq = frame.entry.kind() == Vector::Fiq;
+    let intid = if is_fiq { icc::iar0() } else { icc::iar1() };
     TAKEN.store(intid, Ordering::Relaxed);
-    eoir(intid);
+    if is_fiq { icc::set_eoir0(intid) } else { icc::set_eoir1(intid) }
 }
 
 case! {

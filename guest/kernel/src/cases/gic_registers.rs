@@ -225,7 +225,7 @@ case! {
             frame.write(bank::ICPENDR + word, bits);
             frame.write(bank::ICACTIVER + word, bits);
             if seen != 0 {
-                // QEMU before 8.1 says 32 fewer than there are.
+                // QEMU 7.2 says 32 fewer than there are.
                 known_deviation("INTIDs past GICD_TYPER.ITLinesNumber have state");
             }
         }

@@ -13,7 +13,7 @@ use super::gic_group::{end_fiq, fiq, take_fiq};
 use crate::gic::cpu_interface as icc;
 use crate::gic::interrupt::{Group, Interrupt, State};
 use crate::gic::{self, DEFAULT_PRIORITY};
-use crate::interrupt::unmasked;
+use crate::interrupt::{self, unmasked};
 use crate::machine::MOST_CPUS;
 use crate::smp::{self, Line, Work, sleep_until, tell, wait_until};
 use crate::{case, check_eq};
@@ -274,5 +274,39 @@ case! {
             check_eq!(TAKEN[0].get(), round, "balls that came back");
         }
         started.join();
+    }
+}
+
+case! {
+    /// All send and all take at the same time: a ring, in which each sends to the next one and waits
+    /// for the one before, and for its own to have arrived (else two would become one).
+    "gic_sgi.ring": "all CPUs send an SGI to the next one 200 times at once: each takes 200";
+    reference: "IHI 0069: ICC_SGI1R_EL1; software generated interrupts";
+    needs: Needs::GIC.and(Needs::PSCI).vcpus(4);
+    fn ring() {
+        const ROUNDS: u64 = 200;
+        extern "C" fn body(cpu: u64) {
+            let (cpu, all) = (cpu as usize, smp::cpu_count());
+            let next = (cpu + 1) % all;
+            Interrupt::new(SGI).prepare(Group::One, DEFAULT_PRIORITY);
+            READY.add(1);
+            wait_until(|| READY.get() == all as u64);
+            let to_next = icc::sgi(SGI, smp::affinity(next));
+            unmasked(|| {
+                for round in 1..=ROUNDS {
+                    icc::set_sgi1r(to_next);
+                    wait_until(|| TAKEN[next].get() == round);
+                    wait_until(|| TAKEN[cpu].get() >= round);
+                }
+            });
+        }
+        clear();
+        interrupt::listen(|_| count(smp::this_cpu(), Vector::Irq));
+        let started = smp::start_all(body, Some(count));
+        body(smp::this_cpu() as u64);
+        started.join();
+        for (cpu, taken) in taken().enumerate() {
+            check_eq!(taken, ROUNDS, "taken by CPU {}", cpu);
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::gic::{end, take};
 use super::timer::milliseconds;
 use crate::case::known_deviation;
 use crate::gic::interrupt::{Group, Interrupt};
-use crate::gic::{DEFAULT_PRIORITY, cpu_interface as icc};
+use crate::gic::{self, DEFAULT_PRIORITY, cpu_interface as icc};
 use crate::hypercall::{call, call32, has_services};
 use crate::machine::{self, Conduit};
 use crate::smp::{self, Line, Meeting, Work, affinity_info, cpu_on, tell, wait_for, wait_until};
@@ -250,6 +250,10 @@ case! {
     reference: "DEN 0022: CPU_SUSPEND: power_state, bit 31 is reserved in both formats";
     needs: Needs::PSCI;
     fn suspend_refused() {
+        if gic::is_present() {
+            // So that a call that sleeps all the same comes back.
+            Interrupt::new(1).prepare(Group::One, DEFAULT_PRIORITY).set_pending();
+        }
         let answer = i64::from(call(id::PSCI_CPU_SUSPEND_64, &[1 << 31, 0, 0])[0] as u32 as i32);
         check_answer(answer, INVALID_PARAMETERS, "CPU_SUSPEND");
     }
@@ -326,5 +330,24 @@ case! {
         runner::passes_by_ending();
         let answer = call32(id::PSCI_SYSTEM_OFF, 0);
         panic!("SYSTEM_OFF returned {answer}");
+    }
+}
+
+case! {
+    /// Nor from beginning anew. Whoever runs this case takes that for the end.
+    "psci.system_reset": "SYSTEM_RESET does not return, whatever other CPUs do";
+    reference: "DEN 0022: SYSTEM_RESET";
+    needs: Needs::PSCI.and(Needs::ENDS_VM).vcpus(2);
+    fn system_reset() {
+        extern "C" fn body(_: u64) {
+            COUNT.add(1);
+            wait_until(|| false);
+        }
+        COUNT.clear();
+        let _at_work = smp::start_all(body, None);
+        wait_for(&COUNT, smp::cpu_count() as u64 - 1);
+        runner::passes_by_ending();
+        let answer = call32(id::PSCI_SYSTEM_RESET, 0);
+        panic!("SYSTEM_RESET returned {answer}");
     }
 }

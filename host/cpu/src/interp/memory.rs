@@ -333,7 +333,7 @@ impl<'a> Interp<'a> {
         let need = self.need(access, want);
         match mmu::refill(self.cpu, self.tlb, self.map, va, need) {
             Ok(page) => Ok(Reached::Memory(page)),
-            Err(Some(abort)) => Err(self.data_abort(abort, access, va, want)),
+            Err(Some(abort)) => self.gic_or_abort(abort, access, va, want),
             Err(None) => self.translated(access, va, want),
         }
     }
@@ -342,13 +342,24 @@ impl<'a> Interp<'a> {
     fn translated(&mut self, access: Access, va: u64, want: Want) -> Result<Reached<'a>, Stopped> {
         let reached = match self.find(access, va, want, true) {
             Ok((_, page)) => Reached::Memory(page),
-            Err(abort) => match self.gic_frame(&abort) {
-                Some(ipa) => Reached::Gic(ipa),
-                None => return Err(self.data_abort(abort, access, va, want)),
-            },
+            Err(abort) => self.gic_or_abort(abort, access, va, want)?,
         };
         self.watch(access, va, access.bytes, want)?;
         Ok(reached)
+    }
+
+    /// What an access that found no memory is: the GIC's, or the end of the instruction.
+    fn gic_or_abort(
+        &mut self,
+        abort: Abort,
+        access: Access,
+        va: u64,
+        want: Want,
+    ) -> Result<Reached<'a>, Stopped> {
+        match self.gic_frame(&abort) {
+            Some(ipa) => Ok(Reached::Gic(ipa)),
+            None => Err(self.data_abort(abort, access, va, want)),
+        }
     }
 
     /// The guest physical address of an access to the GIC, where stage 2 has nothing. Only single

@@ -65,7 +65,8 @@ pub struct Half {
     above: [u64; 2],
     /// The bits of TTBR that are the first table's address.
     base: u64,
-    /// Address bits that a table of the last level resolves, with those of its pages.
+    /// Address bits that a table of the last level resolves, with those of its pages: no more than
+    /// the half has, so that a walk that finds its table need not ask whether the half has `va`.
     pub region_bits: u32,
     /// The bits of a byte offset into a table of the last level.
     last_index: u64,
@@ -113,7 +114,7 @@ impl Half {
             page_bits,
             inside,
             above: top.map(|top| u64::MAX >> (64 - top) & !inside),
-            region_bits: granule.level_shift(2),
+            region_bits: granule.level_shift(2).min(va_bits),
             last_index: (inside >> page_bits & ((1 << (page_bits - 3)) - 1)) << 3,
             output,
             attributes: !(output | descriptor::SOFTWARE.mask() | descriptor::CONTIGUOUS),

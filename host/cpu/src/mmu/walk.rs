@@ -166,7 +166,11 @@ fn descend(
         limits |= entry & kept;
         level += 1;
     }
-    tables.keep(half, va, Table { address: table, limits, way });
+    // A first table that is the last one may serve less than a whole region of a table: an address
+    // outside would find it. It is at hand anyway.
+    if half.start_level < 3 {
+        tables.keep(half, va, Table { address: table, limits, way });
+    }
     let at = half.last_entry(table, va);
     let entry = read_descriptor(map, &mut tables.recent, at)?;
     Ok(Found { entry, at, level, limits })

@@ -93,7 +93,7 @@ fn numbers_that_are_no_interrupts_drive_nothing() {
 }
 
 #[test]
-fn reset_keeps_lines_and_pes_and_nothing_else() {
+fn reset_keeps_lines_pes_and_cpu_interfaces_and_nothing_else() {
     let mut m = Machine::new(2);
     m.enable(0, 40, 0x80);
     m.gic.set_spi(40, true);
@@ -103,5 +103,6 @@ fn reset_keeps_lines_and_pes_and_nothing_else() {
     let mut fresh = Machine::reset(2);
     fresh.gic.set_spi(40, true);
     assert_eq!(m.gic.save(), fresh.gic.save());
-    assert_eq!(m.get(0, Icc::Pmr), 0);
+    assert_ne!(m.get(0, Icc::Pmr), 0);
+    assert_eq!(m.get(0, Icc::Pmr), Machine::new(2).get(0, Icc::Pmr));
 }

@@ -100,7 +100,8 @@ pub extern "C" fn hv_gic_send_msi(address: hv_ipa_t, intid: u32) -> hv_return_t 
     answer("hv_gic_send_msi", || send_msi(address, intid))
 }
 
-/// Puts distributor and redistributors back to what they are after reset.
+/// Puts distributor and redistributors back to what they are after reset. The registers of the CPU
+/// interfaces are the vCPUs', and stay.
 #[unsafe(no_mangle)]
 pub extern "C" fn hv_gic_reset() -> hv_return_t {
     answer("hv_gic_reset", || {

@@ -6,8 +6,9 @@
 //!   matter to a wake-up), the virtual timer's deadline, or a notice of another thread.
 //! * WFE gives the host's other threads a turn. Which events it waits for is known to nobody
 //!   here: another vCPU's SEV does not exit, nor does the clearing of a monitor. Completing for
-//!   no reason is always allowed; one that comes again and again, with nothing in between,
-//!   sleeps a little longer each time, so that a guest that waits costs next to nothing.
+//!   no reason is always allowed; one that comes again and again, from the same place and with the
+//!   same registers, sleeps a little longer each time, so that a guest that waits costs next to
+//!   nothing.
 //! * WFIT and WFET (FEAT_WFxT) are not in the ID registers; they are as WFE.
 //!
 //! With a GIC the framework waits by itself, for interrupts that only it knows of. (It is not
@@ -29,13 +30,12 @@ const NAP: Duration = Duration::from_millis(1);
 /// WFEs in a row that only yield: what waits for a lock is let through soon.
 const YIELDS: u32 = 16;
 
-/// WFEs that came one after another.
-#[derive(Clone, Copy, Debug)]
+/// WFEs that came one after another, for all that can be seen in the same wait: a loop that looks
+/// at memory and finds it unchanged ends where it began.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Waits {
-    /// How many exits there had been at the last one.
-    exits: u64,
-    /// When it completed.
-    at: Instant,
+    /// The PC and the general registers at the last one.
+    place: [u64; 32],
     /// How many.
     rounds: u32,
 }
@@ -60,17 +60,18 @@ pub fn wait_for_interrupt(cpu: &Cpu) -> Result<(), Stop> {
 }
 
 fn wait_for_event(cpu: &mut Cpu) -> Result<(), Stop> {
-    let exits = cpu.record.count();
-    let rounds = match cpu.waits {
-        Some(waits) if exits == waits.exits + 1 && waits.at.elapsed() < LONGEST => waits.rounds + 1,
-        _ => 0,
-    };
+    let mut place = [cpu.pc()?; 32];
+    for (register, value) in (0..31).zip(&mut place[1..]) {
+        *value = cpu.x(register)?;
+    }
+    let again = place == cpu.waits.place;
+    let rounds = if again { cpu.waits.rounds.saturating_add(1) } else { 0 };
     match nap(rounds) {
         None => std::thread::yield_now(),
         Some(_) if cpu.lines.any() => {} // an interrupt is an event to WFE too
         Some(nap) => sleep(cpu, Instant::now().checked_add(nap))?,
     }
-    cpu.waits = Some(Waits { exits, at: Instant::now(), rounds });
+    cpu.waits = Waits { place, rounds };
     Ok(())
 }
 

@@ -23,7 +23,7 @@ mod interface;
 mod lines;
 mod messages;
 mod parameters;
-mod place;
+pub mod place;
 mod redistributor;
 mod state;
 mod sweep;

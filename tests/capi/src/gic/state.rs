@@ -354,6 +354,15 @@ fn reset_cases() -> Vec<Case> {
             assert_eq!(gicr(cpu.id, Gicr::TYPER as u32), typer);
             assert_eq!(hv_gic_send_msi(SETSPI, 64), SUCCESS);
         }),
+        // The header names distributor, redistributors and the device's internal state; a vCPU's
+        // registers are its owner's, as they are when a state is saved.
+        case("gic.reset.leaves_the_cpu_interface_alone", Ours, || {
+            let _vm = vm();
+            let cpu = Cpu::with_affinity(0);
+            assert_eq!(hv_gic_set_icc_reg(cpu.id, Icc::PMR_EL1 as u32, 0x80), SUCCESS);
+            assert_eq!(hv_gic_reset(), SUCCESS);
+            assert_eq!(icc(cpu.id, Icc::PMR_EL1), 0x80);
+        }),
         case("gic.reset.a_pending_interrupt_is_taken_no_more", Header, || {
             let machine = Machine::new(WAIT);
             // `hvc #2` where the guest would wait.
