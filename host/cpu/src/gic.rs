@@ -288,6 +288,14 @@ impl Cpu {
         self.fiq || self.gic.as_ref().is_some_and(CpuInterface::fiq)
     }
 
+    /// Whether the PE's own devices drive a PPI, or will in time.
+    pub fn drives_ppis(&self) -> bool {
+        self.vtimer.deadline().is_some()
+            || self.ptimer.deadline().is_some()
+            || self.pmu.interrupts()
+            || self.gic.as_ref().is_some_and(|gic| gic.driven != [false; 3])
+    }
+
     /// Drives the PPIs of the PE's own devices as they are at host count `now`.
     pub fn drive_ppis(&mut self, now: u64) {
         let count = now.wrapping_sub(self.vtimer_offset);

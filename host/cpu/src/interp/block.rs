@@ -23,7 +23,7 @@
 
 use super::{Interp, Stopped};
 use crate::a64::{Instruction, Row, Visitor, pattern};
-use crate::mmu::{self, Abort, Place, Stale, Use, Want};
+use crate::mmu::{self, Abort, PackedAbort, Place, Stale, Use, Want};
 use anyvisor_arch::esr::{Esr, ExceptionClass, InstructionAbort};
 use anyvisor_arch::pstate;
 use anyvisor_vm::Page;
@@ -249,8 +249,8 @@ impl<'a> Interp<'a> {
     }
 
     #[cold]
-    fn instruction_abort(&mut self, abort: Abort, pc: u64) -> Stopped {
-        match abort {
+    fn instruction_abort(&mut self, abort: PackedAbort, pc: u64) -> Stopped {
+        match abort.unpack() {
             Abort::Stage1(status) => {
                 let class = match self.cpu.pstate.el() {
                     0 => ExceptionClass::InstructionAbortLower,
@@ -262,7 +262,7 @@ impl<'a> Interp<'a> {
             }
             Abort::Update { status, ipa } => {
                 let abort = Abort::Stage2 { status, ipa, on_walk: true };
-                self.instruction_abort(abort, pc)
+                self.instruction_abort(abort.into(), pc)
             }
             Abort::Stage2 { status, ipa, on_walk } => {
                 let iss = InstructionAbort { on_walk, ..InstructionAbort::new(status) }.iss();

@@ -11,7 +11,7 @@ use super::{Interp, Stopped};
 use crate::emit::Access;
 use crate::mmu::domain::Member;
 use crate::mmu::regime::asid;
-use crate::mmu::{self, Abort, Invalidation, Use, Want, rights};
+use crate::mmu::{self, Abort, Invalidation, PackedAbort, Use, Want, rights};
 use crate::sysreg::Refusal;
 use crate::sysreg::cache::{self, CacheOp};
 use anyvisor_arch::esr::{DataAbort, Esr, ExceptionClass, SystemAccess};
@@ -141,12 +141,13 @@ impl Interp<'_> {
         found.map(drop).map_err(|abort| self.maintenance_abort(abort, va))
     }
 
-    /// Aborts of cache maintenance and address translation say so: CM is 1, and WnR is 1 whatever the operation does.
-    pub(super) fn maintenance_abort(&mut self, abort: Abort, va: u64) -> Stopped {
+    /// Aborts of cache maintenance and address translation say so: CM is 1, and WnR is 1 whatever
+    /// the operation does.
+    pub(super) fn maintenance_abort(&mut self, abort: PackedAbort, va: u64) -> Stopped {
         let data = |status, on_walk| {
             DataAbort { cache_maintenance: true, on_walk, ..DataAbort::new(status, true) }.iss()
         };
-        match abort {
+        match abort.unpack() {
             Abort::Stage1(status) => self.abort_at_el1(data(status, false), va),
             Abort::Stage2 { status, ipa, on_walk } => {
                 let syndrome = Esr::new(ExceptionClass::DataAbortLower, data(status, on_walk));

@@ -29,7 +29,7 @@ use super::{Interp, Stopped};
 use crate::emit::Access;
 use crate::exception::Exception;
 use crate::mmu::regime::CONTEXT_WATCHED;
-use crate::mmu::{self, Abort, Use, Want, rights};
+use crate::mmu::{self, Abort, PackedAbort, Use, Want, rights};
 use crate::state::Exclusive;
 use anyvisor_arch::esr::{DataAbort, Esr, ExceptionClass, FaultStatus};
 use anyvisor_arch::pstate::UAO;
@@ -351,12 +351,12 @@ impl<'a> Interp<'a> {
     /// What an access that found no memory is: the GIC's, or the end of the instruction.
     fn gic_or_abort(
         &mut self,
-        abort: Abort,
+        abort: PackedAbort,
         access: Access,
         va: u64,
         want: Want,
     ) -> Result<Reached<'a>, Stopped> {
-        match self.gic_frame(&abort) {
+        match self.gic_frame(abort) {
             Some(ipa) => Ok(Reached::Gic(ipa)),
             None => Err(self.data_abort(abort, access, va, want)),
         }
@@ -366,9 +366,9 @@ impl<'a> Interp<'a> {
     /// aligned loads and stores get there: a pair, a vector of 16 bytes, an exclusive or an atomic
     /// access exits like any other access to nothing. (IHI 0069, "GIC memory-mapped register
     /// access": 8 to 64 bits.)
-    fn gic_frame(&self, abort: &Abort) -> Option<u64> {
+    fn gic_frame(&self, abort: PackedAbort) -> Option<u64> {
         let gic = self.cpu.gic.as_ref()?;
-        match *abort {
+        match abort.unpack() {
             Abort::Stage2 { status: FaultStatus::Translation(_), ipa, on_walk: false } => {
                 gic.claims(ipa).then_some(ipa)
             }
@@ -406,7 +406,12 @@ impl<'a> Interp<'a> {
     ) -> Result<(Page<'a>, Page<'a>), Stopped> {
         let aligned = aligned(va, access.align);
         if !aligned && self.unaligned_faults(access, va, access.bytes, false) {
-            return Err(self.data_abort(Abort::Stage1(FaultStatus::Alignment), access, va, want));
+            return Err(self.data_abort(
+                Abort::Stage1(FaultStatus::Alignment).into(),
+                access,
+                va,
+                want,
+            ));
         }
         let (_, first) = self.place(access, va, want, aligned)?;
         if !crosses(va, access.bytes) {
@@ -441,7 +446,7 @@ impl<'a> Interp<'a> {
         va: u64,
         want: Want,
         aligned: bool,
-    ) -> Result<(u64, Page<'a>), Abort> {
+    ) -> Result<(u64, Page<'a>), PackedAbort> {
         let asked = Use { want, need: self.need(access, want), aligned };
         let place = mmu::translate(self.cpu, self.tlb, self.map, va, asked)?;
         Ok((place.ipa, place.page))
@@ -492,7 +497,12 @@ impl<'a> Interp<'a> {
     ) -> Result<(u64, Page<'a>), Stopped> {
         let aligned = aligned(va, bytes);
         if !aligned && self.unaligned_faults(access, va, bytes, true) {
-            return Err(self.data_abort(Abort::Stage1(FaultStatus::Alignment), access, va, want));
+            return Err(self.data_abort(
+                Abort::Stage1(FaultStatus::Alignment).into(),
+                access,
+                va,
+                want,
+            ));
         }
         let need = self.need(access, want);
         if let Some(entry) = self.tlb.lookup(&self.cpu.regime, va, need)
@@ -510,12 +520,12 @@ impl<'a> Interp<'a> {
     #[cold]
     pub(super) fn data_abort(
         &mut self,
-        abort: Abort,
+        abort: PackedAbort,
         access: Access,
         va: u64,
         want: Want,
     ) -> Stopped {
-        match abort {
+        match abort.unpack() {
             // ISV is 0 in every data abort taken to EL1 here.
             Abort::Stage1(status) => {
                 let iss = DataAbort::new(status, want == Want::Write).iss();

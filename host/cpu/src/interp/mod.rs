@@ -119,9 +119,11 @@ pub struct Interp<'a> {
 }
 
 /// Why the loop under the map's lock ends.
+#[derive(Clone, Copy)]
 enum Leave {
-    /// Out of the guest.
-    End(End),
+    /// Out of the guest: [`Interp::stop`] says why. (It is not carried here: each time that an exit
+    /// record is passed on, reading it waits for the writes before.)
+    End,
     /// Somebody wants to change the map: let go of it and come back.
     Map,
     /// Debug exceptions were switched on or off: another loop goes on.
@@ -154,7 +156,12 @@ pub fn run(
             };
             interp.account();
             match leave {
-                Leave::End(end) => return end,
+                Leave::End => match interp.stop {
+                    Stop::Wait(which) => return End::Wait(which),
+                    Stop::Exit(exit) => return End::Exit(exit),
+                    // Taken where it was found.
+                    Stop::Exception(_) => {}
+                },
                 Leave::Map => break,
                 Leave::Debug => {}
             }
@@ -228,21 +235,19 @@ impl Interp<'_> {
             match done {
                 Ok(()) => self.cpu.pc = self.next,
                 Err(Stopped) => {
-                    if let Some(end) = self.stopped() {
-                        return Leave::End(end);
+                    if self.stopped() {
+                        return Leave::End;
                     }
                 }
             }
         }
     }
 
-    /// Takes the exception that stopped an instruction, or says that it is an exit.
+    /// Takes the exception that stopped an instruction; true if it was none, and the run pauses.
     #[inline(never)]
-    fn stopped(&mut self) -> Option<End> {
-        match self.stop {
-            Stop::Exit(exit) => return Some(End::Exit(exit)),
-            Stop::Wait(which) => return Some(End::Wait(which)),
-            Stop::Exception(_) => {}
+    fn stopped(&mut self) -> bool {
+        if !matches!(self.stop, Stop::Exception(_)) {
+            return true;
         }
         // A guest that loops in faults still hears of the time.
         self.left -= 1;
@@ -254,7 +259,7 @@ impl Interp<'_> {
         if let Stop::Exception(exception) = &self.stop {
             self.cpu.take_exception(exception);
         }
-        None
+        false
     }
 
     #[cold]
@@ -290,26 +295,30 @@ impl Interp<'_> {
 
     /// Looks up from the guest: what has happened outside, and what time is it?
     fn attend(&mut self, bell: &Attention) -> Option<Leave> {
-        if bell.take(Attention::CANCEL) != 0 {
-            return Some(Leave::End(End::Exit(Exit::Canceled)));
+        // Most often nobody has rung: looking is cheaper than taking.
+        let rung = bell.pending();
+        if rung & Attention::CANCEL != 0 && bell.take(Attention::CANCEL) != 0 {
+            return Some(self.leave(Exit::Canceled));
         }
-        if bell.pending() & Attention::BROADCAST != 0 {
+        if rung & Attention::BROADCAST != 0 {
             self.stale = self.stale.max(self.tlb.take_broadcasts());
         }
-        if bell.pending() & Attention::MAP != 0 {
+        if rung & Attention::MAP != 0 {
             return Some(Leave::Map);
         }
         self.count_so_far(0);
         let deadline = if self.cpu.gic.is_some() {
-            bell.take(Attention::INTERRUPT);
+            if rung & Attention::INTERRUPT != 0 {
+                bell.take(Attention::INTERRUPT);
+            }
             self.timers_to_gic()
         } else {
             match self.timer_to_caller() {
                 Ok(deadline) => deadline,
-                Err(fires) => return Some(Leave::End(End::Exit(fires))),
+                Err(fires) => return Some(self.leave(fires)),
             }
         };
-        if bell.pending() & Attention::EVENT != 0 {
+        if rung & Attention::EVENT != 0 {
             bell.take(Attention::EVENT);
             self.cpu.event = true;
         }
@@ -328,8 +337,16 @@ impl Interp<'_> {
         None
     }
 
+    fn leave(&mut self, exit: Exit) -> Leave {
+        self.stop = Stop::Exit(exit);
+        Leave::End
+    }
+
     /// With a GIC the timers' outputs are PPIs. In how many ticks the next of them rises.
     fn timers_to_gic(&mut self) -> Option<u64> {
+        if !self.cpu.drives_ppis() {
+            return None;
+        }
         let now = (self.now)();
         self.cpu.drive_ppis(now);
         self.cpu.next_timer(now)

@@ -145,11 +145,12 @@ impl Interp<'_> {
             self.tlb.flush_all();
             self.stale = self.stale.max(Stale::Translations);
         }
-        if self.cpu.gic.is_some() {
-            // A handler silences its timer before it ends the interrupt: the line follows at once.
-            self.cpu.drive_ppis((self.now)());
-        }
-        if self.cpu.vtimer.deadline().is_some() || self.cpu.ptimer.deadline().is_some() {
+        // A timer's register, or a performance monitor's: a handler silences its device before it
+        // ends the interrupt, so the line follows at once.
+        if matches!(encoding.crn(), 9 | 14) {
+            if self.cpu.gic.is_some() {
+                self.cpu.drive_ppis((self.now)());
+            }
             self.attend_soon();
         }
         // The debug registers decide how code is run from here on.

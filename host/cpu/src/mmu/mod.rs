@@ -33,6 +33,7 @@ use crate::state::Cpu;
 use anyvisor_arch::esr::FaultStatus;
 use anyvisor_vm::{Page, Perms, Stage2};
 use attributes::Attributes;
+use std::fmt;
 use tlb::Entry;
 use walk::Leaf;
 
@@ -106,16 +107,74 @@ pub enum Abort {
 pub const STAGE2_LEVEL: u8 = 3;
 
 impl Abort {
-    pub(crate) fn unmapped(ipa: u64, on_walk: bool) -> Self {
-        Self::Stage2 { status: FaultStatus::Translation(STAGE2_LEVEL), ipa, on_walk }
+    #[inline(always)]
+    pub(crate) fn unmapped(ipa: u64, on_walk: bool) -> PackedAbort {
+        Self::Stage2 { status: FaultStatus::Translation(STAGE2_LEVEL), ipa, on_walk }.into()
     }
 
-    fn denied(ipa: u64, on_walk: bool) -> Self {
-        Self::Stage2 { status: FaultStatus::Permission(STAGE2_LEVEL), ipa, on_walk }
+    #[inline(always)]
+    fn denied(ipa: u64, on_walk: bool) -> PackedAbort {
+        Self::Stage2 { status: FaultStatus::Permission(STAGE2_LEVEL), ipa, on_walk }.into()
     }
 
-    fn descriptor_update(ipa: u64) -> Self {
-        Self::Update { status: FaultStatus::Permission(STAGE2_LEVEL), ipa }
+    #[inline(always)]
+    fn descriptor_update(ipa: u64) -> PackedAbort {
+        Self::Update { status: FaultStatus::Permission(STAGE2_LEVEL), ipa }.into()
+    }
+}
+
+/// An [`Abort`] in one word, in which it travels from the walk to the exception: an enumeration of
+/// small fields is written by the byte and copied by the doubleword at each return on the way, and
+/// every such copy waits until the bytes have reached the cache.
+///
+/// ```text
+///   63                  16 15     10   9     8  7  6   5          0
+///   [ guest physical address ][  0  ][ kind ] S1PTW 0 [ status code ]
+/// ```
+///
+/// 48 bits of address are all that a descriptor without FEAT_LPA has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PackedAbort(u64);
+
+impl PackedAbort {
+    const IPA_SHIFT: u32 = 16;
+    const KIND_STAGE2: u64 = 1 << 8;
+    const KIND_UPDATE: u64 = 2 << 8;
+    const ON_WALK: u64 = 1 << 7;
+    const CODE: u64 = 0x3f;
+
+    /// What it is.
+    #[inline(always)]
+    pub fn unpack(self) -> Abort {
+        let status = FaultStatus::from_code((self.0 & Self::CODE) as u8);
+        let ipa = self.0 >> Self::IPA_SHIFT;
+        if self.0 & Self::KIND_STAGE2 != 0 {
+            Abort::Stage2 { status, ipa, on_walk: self.0 & Self::ON_WALK != 0 }
+        } else if self.0 & Self::KIND_UPDATE != 0 {
+            Abort::Update { status, ipa }
+        } else {
+            Abort::Stage1(status)
+        }
+    }
+}
+
+impl From<Abort> for PackedAbort {
+    #[inline(always)]
+    fn from(abort: Abort) -> Self {
+        let (kind, status, ipa) = match abort {
+            Abort::Stage1(status) => (0, status, 0),
+            Abort::Stage2 { status, ipa, on_walk } => {
+                (Self::KIND_STAGE2 | if on_walk { Self::ON_WALK } else { 0 }, status, ipa)
+            }
+            Abort::Update { status, ipa } => (Self::KIND_UPDATE, status, ipa),
+        };
+        Self(ipa << Self::IPA_SHIFT | kind | u64::from(status.code()))
+    }
+}
+
+impl fmt::Debug for PackedAbort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.unpack().fmt(f)
     }
 }
 
@@ -175,7 +234,7 @@ pub fn refill<'m>(
     map: &'m Stage2,
     va: u64,
     need: u16,
-) -> Result<Page<'m>, Option<Abort>> {
+) -> Result<Page<'m>, Option<PackedAbort>> {
     let regime = &cpu.regime;
     let half = regime.half(va);
     let tables = &mut tlb.tables;
@@ -212,7 +271,7 @@ pub fn translate<'m>(
     map: &'m Stage2,
     va: u64,
     access: Use,
-) -> Result<Place<'m>, Abort> {
+) -> Result<Place<'m>, PackedAbort> {
     let leaf = walk::walk(cpu, &mut tlb.tables, map, va, access.want == Want::Fetch)?;
     settle(cpu, tlb, map, va, access, &leaf)
 }
@@ -227,15 +286,15 @@ fn settle<'m>(
     va: u64,
     access: Use,
     leaf: &Leaf,
-) -> Result<Place<'m>, Abort> {
+) -> Result<Place<'m>, PackedAbort> {
     let Use { want, need, aligned } = access;
     let fetch = want == Want::Fetch;
     // With the MMU off an instruction fetch is Normal memory whatever data accesses are.
     if leaf.device && !fetch && !aligned {
-        return Err(Abort::Stage1(FaultStatus::Alignment));
+        return Err(Abort::Stage1(FaultStatus::Alignment).into());
     }
     if want != Want::Locate && leaf.rights & need == 0 {
-        return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)));
+        return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)).into());
     }
     let dirties = leaf.clean && want == Want::Write;
     if (leaf.unaccessed || dirties)
@@ -269,7 +328,7 @@ fn again<'m>(
     map: &'m Stage2,
     va: u64,
     access: Use,
-) -> Result<Place<'m>, Abort> {
+) -> Result<Place<'m>, PackedAbort> {
     translate(cpu, tlb, map, va, access)
 }
 

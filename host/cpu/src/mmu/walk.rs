@@ -24,7 +24,7 @@ use super::attributes::Attributes;
 use super::regime::{Half, Regime};
 use super::rights::{R0, R1, R1_PAN, W0, W1, W1_PAN, X0, X1};
 use super::tables::{Table, Tables, Way};
-use super::{Abort, rights};
+use super::{Abort, PackedAbort, rights};
 use crate::state::Cpu;
 use anyvisor_arch::descriptor::{self, Descriptor};
 use anyvisor_arch::esr::FaultStatus;
@@ -86,7 +86,7 @@ pub fn walk(
     map: &Stage2,
     va: u64,
     fetch: bool,
-) -> Result<Leaf, Abort> {
+) -> Result<Leaf, PackedAbort> {
     let regime = &cpu.regime;
     if !regime.enabled {
         return flat(cpu, va, fetch);
@@ -106,7 +106,7 @@ fn find(
     map: &Stage2,
     va: u64,
     fetch: bool,
-) -> Result<Found, Abort> {
+) -> Result<Found, PackedAbort> {
     // Whether such an address may be translated was asked when the table was reached; with TBID
     // the answer for an instruction may be another.
     if regime.tags_alike || half.contains(va, fetch) {
@@ -139,8 +139,8 @@ fn descend(
     map: &Stage2,
     va: u64,
     fetch: bool,
-) -> Result<Found, Abort> {
-    let fault = |status| Err(Abort::Stage1(status));
+) -> Result<Found, PackedAbort> {
+    let fault = |status| Err(Abort::Stage1(status).into());
     if half.disabled || !half.contains(va, fetch) {
         return fault(FaultStatus::Translation(0));
     }
@@ -188,9 +188,9 @@ fn leaf(
     tables: &mut Tables,
     va: u64,
     found: &Found,
-) -> Result<Leaf, Abort> {
+) -> Result<Leaf, PackedAbort> {
     let regime = &cpu.regime;
-    let fault = |status| Err(Abort::Stage1(status));
+    let fault = |status| Err(Abort::Stage1(status).into());
     let Found { entry, at, level, limits } = *found;
     let Descriptor::Leaf(base) = half.granule.decode(entry, level) else {
         return fault(FaultStatus::Translation(level));
@@ -229,11 +229,11 @@ fn leaf(
 ///
 /// # Errors
 /// An address size fault.
-fn flat(cpu: &Cpu, va: u64, fetch: bool) -> Result<Leaf, Abort> {
+fn flat(cpu: &Cpu, va: u64, fetch: bool) -> Result<Leaf, PackedAbort> {
     let unused = 64 - cpu.regime.top(va, fetch);
     let ipa = va << unused >> unused;
     if ipa >> cpu.ipa_bits != 0 {
-        return Err(Abort::Stage1(FaultStatus::AddressSize(0)));
+        return Err(Abort::Stage1(FaultStatus::AddressSize(0)).into());
     }
     let all = rights::READ | rights::WRITE | rights::EXEC;
     Ok(Leaf {
@@ -257,7 +257,7 @@ fn flat(cpu: &Cpu, va: u64, fetch: bool) -> Result<Leaf, Abort> {
 /// # Errors
 /// Stage 2 has nothing there, or does not let it be read.
 #[inline(always)]
-pub fn read_descriptor(map: &Stage2, recent: &mut Recent, at: u64) -> Result<u64, Abort> {
+pub fn read_descriptor(map: &Stage2, recent: &mut Recent, at: u64) -> Result<u64, PackedAbort> {
     let (page, perms) = map.lookup_near(recent, at).ok_or(Abort::unmapped(at, true))?;
     if !perms.contains(Perms::READ) {
         return Err(Abort::denied(at, true));
@@ -279,7 +279,7 @@ pub fn update(
     at: u64,
     old: u64,
     dirties: bool,
-) -> Result<bool, Abort> {
+) -> Result<bool, PackedAbort> {
     let cleared = if dirties { descriptor::AP_READ_ONLY } else { 0 };
     let new = (old | descriptor::AF) & !cleared;
     let unmapped = Abort::unmapped(at, true);

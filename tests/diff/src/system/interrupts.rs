@@ -140,7 +140,7 @@ fn frame(random: &mut Random) -> (u64, usize, u64) {
 fn interface(random: &mut Random) -> (SysReg, bool, u64) {
     let intid = u64::from(random.pick(&INTIDS));
     // To this PE alone, or to none; to all others with IRM, of whom there are none.
-    let sgi = random.below(8) << 24 | random.pick(&[1, 1, 1, 0, 2]) | random.below(8) / 7 << 40;
+    let sgi = random.below(8) << 24 | random.pick(&[1, 1, 1, 0, 2]) | (random.below(8) / 7) << 40;
     let either = |read: SysReg, value: u64, random: &mut Random| (read, random.one_in(3), value);
     match random.below(16) {
         0 => either(SysReg::ICC_PMR_EL1, random.pick(&[0xff, 0xff, 0xf8, 0x80, 0x40, 0]), random),
@@ -148,7 +148,7 @@ fn interface(random: &mut Random) -> (SysReg, bool, u64) {
         2 => either(SysReg::ICC_BPR1_EL1, random.below(8), random),
         // CBPR, EOImode, PMHE.
         3 => either(SysReg::ICC_CTLR_EL1, random.pick(&[0, 0, 0, 1, 2, 3]), random),
-        4 | 5 | 6 | 7 => (SysReg::ICC_IAR1_EL1, true, 0),
+        4..=7 => (SysReg::ICC_IAR1_EL1, true, 0),
         8 => (SysReg::ICC_IAR0_EL1, true, 0),
         9 | 10 => (SysReg::ICC_EOIR1_EL1, false, intid),
         11 => (SysReg::ICC_EOIR0_EL1, false, intid),
