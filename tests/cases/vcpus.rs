@@ -55,7 +55,7 @@ fn delay(rounds: u32) -> [u32; 3] {
 
 fn boot(name: &str, parts: &[Vec<u32>], vcpus: &str) -> Result<Ended, String> {
     let file = TempFile::new(name, &kernel(parts).0).map_err(|error| error.to_string())?;
-    anyvisor(&["boot", file.path(), "--vcpus", vcpus, "--timeout", "20", "--on-reset", "stop"])
+    anyvisor(&["boot", file.path(), "--vcpus", vcpus, "--timeout", "90", "--on-reset", "stop"])
 }
 
 fn trial(name: &'static str, test: fn(&str) -> Result<(), Failed>) -> Trial {

@@ -61,10 +61,11 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
     };
     let cmd = nightly(&["cargo", "fuzz", "run", "--fuzz-dir", FOLDER, target]).dir(&ws.root);
     let cmd = match &args.input {
-        Some(input) => cmd.arg(input),
+        // The target runs in another folder than its caller.
+        Some(input) => cmd.arg(std::path::absolute(input)?),
         None => cmd.args([
             "--".into(),
-            format!("-max_total_time={}", 60 * args.minutes),
+            format!("-max_total_time={}", args.minutes.saturating_mul(60)),
             format!("-max_len={LONGEST}"),
         ]),
     };

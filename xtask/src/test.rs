@@ -15,8 +15,8 @@
 //! ANYVISOR_ENGINE         what --engine said, if anything
 //! ```
 //!
-//! The profile is cargo's for development. There the tests run for some 7 s in all, which is the
-//! most that the release profile could save; but that links every test program with fat LTO.
+//! The profile is cargo's for development. What the release profile could save
+//! is less than what it costs: it links every test program with fat LTO.
 
 use crate::command::{Cmd, passthrough, watch};
 use crate::progress::Step;
@@ -84,6 +84,9 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
         return contract::run(ws, args.program.first().map(String::as_str));
     }
     if args.loom {
+        if !args.program.is_empty() {
+            bail!("--loom runs all models: it takes nothing after `--`");
+        }
         return loom(ws, &args.cargo);
     }
     let host = HostRust::find()?;

@@ -221,7 +221,13 @@ pub fn start_by(cpu_on: u32, cpu: usize, work: Work) -> Started {
     let stacks = image::secondary_stacks();
     let stack_bytes = (stacks.end - stacks.start) / MOST_CPUS as u64;
     let mailbox = MAILBOXES[cpu].0.get();
-    // SAFETY: the CPU is off: nobody else touches its mailbox.
+    let affinity = affinity(cpu);
+    let info = affinity_info(affinity);
+    assert!(
+        info == OFF.cast_signed(),
+        "AFFINITY_INFO of {affinity:#x} is {info} before it is started"
+    );
+    // SAFETY: the CPU is off, as AFFINITY_INFO has just said: nobody else touches its mailbox.
     unsafe {
         mailbox.write(Mailbox {
             ttbr0: TTBR0_EL1.get(),
@@ -245,7 +251,6 @@ pub fn start_by(cpu_on: u32, cpu: usize, work: Work) -> Started {
         unsafe { asm!("dc civac, {at}", at = in(reg) at) };
     }
     barrier::dsb(barrier::SY);
-    let affinity = affinity(cpu);
     let arguments = [affinity, secondary_start as *const () as u64, mailbox as u64];
     let result = hypercall::call(cpu_on, &arguments)[0] as u32 as i32;
     if i64::from(result) != SUCCESS {

@@ -21,24 +21,18 @@
 mod tests;
 
 use crate::state::Cpu;
-use anyvisor_arch::gic::intid::SPIS;
+use anyvisor_arch::gic::intid::{SPIS, ppi};
 use anyvisor_arch::gic::{Icc, gicd, gicr};
 use anyvisor_arch::sysreg::SysReg;
-use anyvisor_gic::{Configuration, Frame, Gic, Lines, MOST_PES};
+use anyvisor_gic::{Configuration, Frame, Gic, Lines, MOST_PES, RestoreError};
 use anyvisor_timer::{EventStream, Timer};
 use anyvisor_vm::{Attention, GicConfig, GicGeometry, HvError, InterruptController};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// INTIDs of the PPIs that the PE itself drives (the framework's `hv_gic_intid_t`).
-mod ppi {
-    /// Performance monitors: overflow.
-    pub const PMU: u32 = 23;
-    /// The EL1 virtual timer.
-    pub const VIRTUAL_TIMER: u32 = 27;
-    /// The EL1 physical timer.
-    pub const PHYSICAL_TIMER: u32 = 30;
-}
+/// The PPIs that the PE itself drives.
+const DRIVEN: [u32; 3] =
+    [ppi::PERFORMANCE_MONITOR, ppi::EL1_VIRTUAL_TIMER, ppi::EL1_PHYSICAL_TIMER];
 
 /// As measured of Apple's framework, which has as many as 64 vCPUs there too. What lies past the
 /// last one's frames is not the GIC's.
@@ -75,6 +69,8 @@ struct Inner {
 struct Input {
     lines: Arc<AtomicU8>,
     bell: Arc<Attention>,
+    /// How the PE drives [`DRIVEN`].
+    driven: [bool; 3],
 }
 
 const IRQ: u8 = 1 << 0;
@@ -99,8 +95,12 @@ impl SharedGic {
 
     /// Works on the model, and tells those whose lines have changed.
     fn change<R>(&self, work: impl FnOnce(&mut Gic) -> R) -> R {
+        self.change_inner(|inner| work(&mut inner.model))
+    }
+
+    fn change_inner<R>(&self, work: impl FnOnce(&mut Inner) -> R) -> R {
         let mut inner = self.lock();
-        let result = work(&mut inner.model);
+        let result = work(&mut inner);
         let mut changed = inner.model.take_changed();
         while changed != 0 {
             let pe = changed.trailing_zeros() as usize;
@@ -117,7 +117,8 @@ impl SharedGic {
     /// Connects vCPU `pe`, which hears `bell`.
     pub fn connect(self: &Arc<Self>, pe: usize, mpidr: u64, bell: &Arc<Attention>) -> CpuInterface {
         let lines = Arc::new(AtomicU8::new(0));
-        self.lock().inputs[pe] = Some(Input { lines: lines.clone(), bell: bell.clone() });
+        self.lock().inputs[pe] =
+            Some(Input { lines: lines.clone(), bell: bell.clone(), driven: [false; 3] });
         self.change(|gic| gic.connect(pe, mpidr));
         CpuInterface { shared: self.clone(), pe, lines, driven: [false; 3] }
     }
@@ -173,7 +174,18 @@ impl InterruptController for SharedGic {
     }
 
     fn restore(&self, state: &[u8]) -> Result<(), HvError> {
-        self.change(|gic| gic.restore(state)).map_err(|error| HvError::GicState(error.to_string()))
+        let restored = self.change_inner(|inner| {
+            inner.model.restore(state)?;
+            // The saved state has lines as they were when it was saved; these are as they are.
+            for (pe, input) in inner.inputs.iter().enumerate() {
+                let Some(input) = input else { continue };
+                for (intid, level) in DRIVEN.into_iter().zip(input.driven) {
+                    inner.model.set_ppi(pe, intid, level);
+                }
+            }
+            Ok(())
+        });
+        restored.map_err(|error: RestoreError| HvError::GicState(error.to_string()))
     }
 }
 
@@ -193,7 +205,7 @@ pub struct CpuInterface {
     shared: Arc<SharedGic>,
     pe: usize,
     lines: Arc<AtomicU8>,
-    /// How the PE drives its PPIs: monitors, virtual timer, physical timer.
+    /// The same as [`Input::driven`], to be compared without the lock.
     driven: [bool; 3],
 }
 
@@ -263,12 +275,13 @@ impl CpuInterface {
         if levels == self.driven {
             return;
         }
-        let before = std::mem::replace(&mut self.driven, levels);
-        self.shared.change(|gic| {
-            let ppis = [ppi::PMU, ppi::VIRTUAL_TIMER, ppi::PHYSICAL_TIMER];
-            for (intid, (level, before)) in ppis.into_iter().zip(levels.into_iter().zip(before)) {
+        self.driven = levels;
+        self.shared.change_inner(|inner| {
+            let Some(input) = &mut inner.inputs[self.pe] else { return };
+            let before = std::mem::replace(&mut input.driven, levels);
+            for (intid, (level, before)) in DRIVEN.into_iter().zip(levels.into_iter().zip(before)) {
                 if level != before {
-                    gic.set_ppi(self.pe, intid, level);
+                    inner.model.set_ppi(self.pe, intid, level);
                 }
             }
         });

@@ -43,6 +43,7 @@ pub struct Stopwatch {
 const MAX_IPA_BITS: u32 = 42;
 /// vCPU slots of Hypervisor.framework.
 const MAX_VCPUS: u32 = 64;
+const _: () = assert!(MAX_VCPUS as usize <= anyvisor_gic::MOST_PES, "each has a redistributor");
 
 impl Engine for Software {
     fn max_ipa_bits(&self) -> u32 {
@@ -207,7 +208,7 @@ impl SoftwareVcpu {
             let now = (self.clock)();
             bell.take(Attention::INTERRUPT);
             self.cpu.drive_ppis(now);
-            if self.cpu.interrupt_pending() || bell.pending() & Attention::CANCEL != 0 {
+            if self.cpu.wakes(which) || bell.pending() & Attention::CANCEL != 0 {
                 return;
             }
             // The event that ends a WFE is used up by it.
@@ -261,6 +262,7 @@ impl Vcpu for SoftwareVcpu {
         // A hypervisor enters its guest by an exception return, which clears the local exclusive
         // monitor (DDI 0487, `AArch64.ExceptionReturn`).
         self.cpu.exclusive = None;
+        self.cpu.stepped = None;
         let exit = loop {
             let start = (self.stopwatch.read)();
             let Self { cpu, tlb, code, memory, bell, clock, .. } = self;

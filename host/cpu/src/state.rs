@@ -4,6 +4,7 @@ use crate::gic::CpuInterface;
 use crate::mmu::Regime;
 use crate::model::{Feature, Processor};
 use crate::pmu::Pmu;
+use anyvisor_arch::esr::Wait;
 use anyvisor_arch::pstate;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_timer::Timer;
@@ -94,6 +95,8 @@ pub struct Cpu {
     pub trap_debug_exceptions: bool,
     /// Accesses to debug registers go to the caller of the API.
     pub trap_debug_reg_accesses: bool,
+    /// The last instruction was stepped (`None`: it was not); whether it was a load-exclusive.
+    pub stepped: Option<bool>,
     /// Translations that a TLB may hold are stale: drop them all before the next access.
     pub tlb_stale: bool,
     /// What address translation derives from SCTLR, TCR, TTBR and PSTATE.
@@ -136,6 +139,7 @@ impl Cpu {
             os_lock: false,
             trap_debug_exceptions: false,
             trap_debug_reg_accesses: false,
+            stepped: None,
             tlb_stale: false,
             regime: Regime::default(),
             ipa_bits,
@@ -167,7 +171,16 @@ impl Cpu {
         pstate::SPSR_FIELDS | if bti { pstate::BTYPE } else { 0 }
     }
 
-    /// Whether any interrupt waits, masked or not: what WFI waits for.
+    /// Whether an interrupt ends a wait (DDI 0487 D1.6): WFI's whether it is masked or not, WFE's
+    /// only if it can be taken.
+    pub fn wakes(&self, which: Wait) -> bool {
+        let heard = |mask| which == Wait::Interrupt || !self.pstate.any(mask);
+        self.irq_line() && heard(pstate::I)
+            || self.fiq_line() && heard(pstate::F)
+            || self.serror.is_some() && heard(pstate::A)
+    }
+
+    /// Whether any interrupt waits, masked or not.
     #[inline(always)]
     pub fn interrupt_pending(&self) -> bool {
         self.irq_line() || self.fiq_line() || self.serror.is_some()

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! On macOS the crate is empty, and the same program runs on Apple's framework. `examples/` has
-//! three such programs. For C, the crate `anyvisor-framework` makes libraries of this one, and
+//! three such programs, and `lifecycle`, which the benchmarks time. For C, the crate `anyvisor-framework` makes libraries of this one, and
 //! `include/` has the headers.
 //!
 //! ```text

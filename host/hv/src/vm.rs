@@ -9,7 +9,8 @@
 //!
 //! The table here knows of each vCPU only what other threads need: that it exists, and how to
 //! stop it. The vCPU itself lives with its thread, see [`crate::vcpu`]. The table's lock is never
-//! held while a guest runs, nor while a change of the memory map waits for guests to step aside.
+//! held while a guest runs. A new vCPU, which is made under it, waits for a change of the memory map
+//! that is under way, which waits for the guests to step aside.
 
 use crate::abi::{hv_return_t, hv_vcpu_t, hv_vm_config_t};
 use crate::answer::answer;

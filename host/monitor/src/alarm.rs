@@ -168,6 +168,10 @@ impl Alarm {
             }
             let now = Instant::now();
             if let Some(event) = state.take(now) {
+                // Under the lock: no other stop gets in between, and is obeyed instead.
+                if matches!(event, Event::Timeout) {
+                    return Next::Stop(Stop::Timeout);
+                }
                 return Next::Due(event);
             }
             state = match state.earliest() {

@@ -100,6 +100,7 @@ pub fn live(
         match board.processors.wait(number) {
             Order::Start(start) => {
                 let left = cpu.start(start);
+                cpu.leave_gic();
                 cpu.halted = !matches!(left, Leave::Off);
                 if let Leave::Stop(stop) = left {
                     board.alarm.stop(stop);
@@ -156,10 +157,20 @@ impl Cpu {
     fn start(&mut self, start: Start) -> Leave {
         self.ran = true;
         self.lines = Lines::default();
+        self.waits = Waits::default();
         self.cancel_requested = false;
+        self.expect.drop_unmet();
         match self.boot_state(start) {
             Ok(()) => self.run(),
             Err(error) => Stop::Refused(error).into(),
+        }
+    }
+
+    /// What firmware does before it takes the power away: no interrupt is signalled to a vCPU that
+    /// is off, and a shared one of 1-of-N goes to another (IHI 0069, "Power management").
+    fn leave_gic(&self) {
+        if let Err(error) = self.reset.disable_groups(&self.vcpu) {
+            log::warn!("vCPU {} is off, and its GIC's CPU interface is not: {error}", self.number);
         }
     }
 

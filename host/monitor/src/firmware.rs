@@ -16,7 +16,7 @@ use crate::cpu::Cpu;
 use crate::ram::Perms;
 use crate::run::{Leave, Stop};
 use crate::seam;
-use crate::trap::{cancel, wfx};
+use crate::trap::{cancel, vtimer, wfx};
 use anyvisor_abi::map::{FIRMWARE_BASE, STAGE2_GRANULE};
 use anyvisor_arch::esr::{Esr, ExceptionClass};
 use anyvisor_arch::{pstate, sctlr};
@@ -70,6 +70,11 @@ fn wait(cpu: &mut Cpu) -> Result<(), Leave> {
                 cancel::handle(cpu)?;
             }
             (ExitReason::EXCEPTION, Ok(ExceptionClass::Hvc)) if cpu.pc()? == DONE => return Ok(()),
+            // A framework whose timer exits all the same: it wakes, too.
+            (ExitReason::VTIMER_ACTIVATED, _) => {
+                vtimer::activated(cpu);
+                return Ok(());
+            }
             // A framework whose WFI exits all the same.
             (ExitReason::EXCEPTION, Ok(ExceptionClass::Wait)) => {
                 wfx::wait_for_interrupt(cpu)?;

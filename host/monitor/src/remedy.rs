@@ -18,10 +18,8 @@ pub enum Step {
     Load,
     /// `hv_vm_protect`.
     Protect,
-    /// `hv_vcpu_create`.
+    /// `hv_vcpu_create`, and the registers of a vCPU that has not run.
     CreateVcpu(u8),
-    /// Registers of a vCPU that has not run.
-    SetUpVcpu(u8),
     /// `hv_gic_reset`.
     ResetGic,
     /// `hv_vcpu_run`, and what is asked of a vCPU between two runs.
@@ -37,7 +35,6 @@ impl fmt::Display for Step {
             Self::Load => f.write_str("loading the guest"),
             Self::Protect => f.write_str("protecting the image"),
             Self::CreateVcpu(n) => write!(f, "creating vCPU {n}"),
-            Self::SetUpVcpu(n) => write!(f, "setting up vCPU {n}"),
             Self::ResetGic => f.write_str("resetting the GIC"),
             Self::Run => f.write_str("running the guest"),
         }

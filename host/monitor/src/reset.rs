@@ -5,12 +5,14 @@
 //! framework's to say: it is read once, before the vCPU has run.
 //!
 //! Left out, because it is UNKNOWN after a reset and no software may rely on it: the SIMD
-//! registers. The CPU interface's pending state is not a register of it but of the distributor.
+//! registers. Left out, because the API has no call for them: the performance monitors, which
+//! Apple's framework never shows. The CPU interface's pending state is not a register of it but of the distributor.
 
 use applevisor::prelude::{GicIccReg, HypervisorError, Reg, SysReg, Vcpu};
 
 /// The system registers that a guest can change, but for those in numbered groups.
-const SYSTEM: [SysReg; 34] = [
+const SYSTEM: [SysReg; 35] = [
+    SysReg::ACTLR_EL1,
     SysReg::MDCCINT_EL1,
     SysReg::MDSCR_EL1,
     SysReg::SCTLR_EL1,
@@ -129,6 +131,18 @@ impl ResetState {
             floating: [vcpu.get_reg(Reg::FPCR)?, vcpu.get_reg(Reg::FPSR)?],
             vtimer_offset: vcpu.get_vtimer_offset()?,
         })
+    }
+
+    /// Disables both groups of the CPU interface, where there is a GIC.
+    ///
+    /// # Errors
+    /// The framework's.
+    pub fn disable_groups(&self, vcpu: &Vcpu) -> Result<(), HypervisorError> {
+        if self.interface.is_empty() {
+            return Ok(());
+        }
+        vcpu.set_icc_reg(GicIccReg::IGRPEN0_EL1, 0)?;
+        vcpu.set_icc_reg(GicIccReg::IGRPEN1_EL1, 0)
     }
 
     /// Puts it back.

@@ -68,7 +68,9 @@ impl Attention {
         // A limit too far away to be a time is none.
         let end = limit.and_then(|limit| Instant::now().checked_add(limit));
         let mut word = self.word.fetch_or(Self::ASLEEP, Ordering::SeqCst);
+        let mut parked = false;
         while word & reasons == 0 {
+            parked = true;
             match end {
                 None => park(),
                 Some(end) => match end.checked_duration_since(Instant::now()) {
@@ -79,6 +81,11 @@ impl Attention {
             word = self.word.load(Ordering::SeqCst);
         }
         self.word.fetch_and(!Self::ASLEEP, Ordering::SeqCst);
+        // A thread has one token for all who unpark it: if somebody else's was used up here, its next
+        // park would wait for ever. One too many is allowed, parks may end for no reason.
+        if parked {
+            self.owner.unpark();
+        }
     }
 }
 

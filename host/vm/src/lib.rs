@@ -4,7 +4,7 @@
 //!   host/hv  (the hv_* C API)
 //!      |  Engine, Vm, Vcpu          engine.rs
 //!      v
-//!   host/cpu, host/kvm  ---->  Stage2, Page   memory.rs, memory/page.rs
+//!   host/cpu  ---->  Stage2, Page   memory.rs, memory/page.rs
 //! ```
 //!
 //! Four kinds of failure are kept apart: an [`Exit`] is a value that the caller of `run` handles;

@@ -2,7 +2,7 @@
 //!
 //! * what is read has not changed by being read, as far as a saved state tells;
 //! * the lines of a PE that `take_changed` does not name are what they were;
-//! * a PE that is not there has no lines;
+//! * a PE past the last has no lines;
 //! * a saved state is taken back, and is the same then; of any other bytes none is taken in part.
 
 use crate::Input;

@@ -90,7 +90,7 @@ fn explain(rows: &Rows) {
             "timer_spin_median",
             "deadline to handler, awake; timer_wfi: asleep; p99: 99th percentile",
         ),
-        ("barrier", "64 CPUs meet once"),
+        ("barrier", "64 CPUs meet once, their start and end among the meetings"),
         ("run-again", "cargo xtask run, everything built"),
         ("run-fresh", "cargo xtask run, empty build folder"),
     ];

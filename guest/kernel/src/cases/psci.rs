@@ -222,7 +222,7 @@ case! {
 
 case! {
     /// A standby state is left when an interrupt comes, masked or not, and the call returns.
-    "psci.suspend_standby": "CPU_SUSPEND to a standby state returns SUCCESS, and waits for the timer's interrupt";
+    "psci.suspend_standby": "CPU_SUSPEND to a standby state returns SUCCESS, with the timer's interrupt at the latest";
     reference: "DEN 0022: CPU_SUSPEND: power_state.StateType 0, standby";
     needs: Needs::PSCI.and(Needs::GIC);
     fn suspend_standby() {

@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering;
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{TCR_EL1, TTBR1_EL1};
 use anyvisor_abi::case::Needs;
-use anyvisor_arch::descriptor::{AF, AP_READ_ONLY, Granule, UXN};
+use anyvisor_arch::descriptor::{AF, AP_READ_ONLY, Granule, NG, UXN};
 use anyvisor_arch::tcr;
 use tock_registers::interfaces::Writeable;
 
@@ -129,7 +129,6 @@ case! {
                 value
             });
         }
-        const NOT_GLOBAL: u64 = 1 << 11; // descriptor bit nG
         let mut window = Window::open(Granule::K4, 39);
         window.control(0, tcr::A1);
         window.switch(window.tables.root(), ASID);
@@ -156,7 +155,7 @@ case! {
                 );
             }
             let which = (round % 2) as usize;
-            window.tables.map(va, pages[which], 3, DATA | NOT_GLOBAL);
+            window.tables.map(va, pages[which], 3, DATA | NG);
             check_eq!(ask(round), which as u64 + 1, "what it reads in round {}", round);
         }
         started.join();

@@ -12,8 +12,8 @@
 //!          +-> Err(Stopped)   an exception: taken, on we go; or an exit: out
 //! ```
 //!
-//! Time is read where the guest can see it, and at most once in a few thousand instructions for
-//! the timer's sake.
+//! Time is read where the guest can see it, and for the timers' sake: while one is set, after 64 to
+//! 65,536 instructions, the nearer its deadline the sooner.
 
 #[cfg(test)]
 mod agreement;
@@ -112,8 +112,6 @@ pub struct Interp<'a> {
     accounted: i64,
     /// What is no longer to be believed of decoded code.
     stale: Stale,
-    /// The last instruction was stepped; whether it was a load-exclusive. (`None`: it was not.)
-    stepped: Option<bool>,
     /// The last reason for a [`Stopped`].
     stop: Stop,
 }
@@ -191,7 +189,6 @@ impl<'a> Interp<'a> {
             left: 0,
             accounted: 0,
             stale: Stale::Words,
-            stepped: None,
             stop,
         }
     }

@@ -4,6 +4,7 @@ use crate::abi::hv_return_t;
 use crate::answer::answer;
 use crate::engine::engine;
 use crate::pointer::Out;
+use anyvisor_arch::gic::intid::ppi;
 use anyvisor_vm::{GicGeometry, HvError};
 
 /// The sizes of the engine's GIC.
@@ -70,8 +71,12 @@ pub unsafe extern "C" fn hv_gic_get_spi_interrupt_range(
 /// The header has those of EL2 (maintenance 25, physical timer 26) "only present when EL2 is
 /// enabled"; a public test suite gets all five without a VM, so they are told to everybody.
 fn reserved(interrupt: u16) -> Result<u32, HvError> {
-    match interrupt {
-        23 | 25 | 26 | 27 | 30 => Ok(interrupt.into()),
+    match u32::from(interrupt) {
+        ppi::PERFORMANCE_MONITOR
+        | ppi::MAINTENANCE
+        | ppi::EL2_PHYSICAL_TIMER
+        | ppi::EL1_VIRTUAL_TIMER
+        | ppi::EL1_PHYSICAL_TIMER => Ok(interrupt.into()),
         _ => Err(HvError::BadEnum { what: "interrupt", value: interrupt.into() }),
     }
 }

@@ -27,10 +27,6 @@ const FUNCTIONS: [u32; 12] = [
     PSCI_FEATURES,
 ];
 
-/// power_state, original format: PowerLevel \[25:24\], StateType \[16\], StateID \[15:0\]; the rest
-/// must be zero.
-const POWER_STATE_RESERVED: u64 = 0xfcfe_0000;
-
 /// Whether the identifier is in PSCI's range: standard secure service, functions 0 to 0x1f.
 #[inline]
 pub fn owns(id: u32) -> bool {
@@ -56,12 +52,6 @@ pub fn call(cpu: &mut Cpu, id: u32) -> Result<i64, Leave> {
         }
         PSCI_CPU_OFF if all.leave() => return Err(Stop::CpuOff.into()),
         PSCI_CPU_OFF => return Err(Leave::Off),
-        // PSCI_FEATURES says the original format of power_state.
-        PSCI_CPU_SUSPEND_32 | PSCI_CPU_SUSPEND_64
-            if argument(cpu, 1)? & POWER_STATE_RESERVED != 0 =>
-        {
-            INVALID_PARAMETERS
-        }
         PSCI_CPU_SUSPEND_32 | PSCI_CPU_SUSPEND_64 => {
             let refusal = refuse_state(argument(cpu, 1)?, all.is_entry(argument(cpu, 2)?));
             if refusal == SUCCESS {

@@ -1,12 +1,12 @@
 //! Random sequences of accesses to the GIC: distributor, redistributor, CPU interface.
 //!
 //! The state stays from case to case, the same on both machines, so a sequence is as long as all
-//! cases together. Interrupts are masked; ISR_EL1 shows after each access whether one would be
-//! taken. Lines of devices are low: what is pending was made so by a register or an SGI.
+//! cases together. Interrupts are masked; ISR_EL1 shows after each access but the first whether one
+//! would be taken. Lines of devices are low: what is pending was made so by a register or an SGI.
 //!
 //! ```text
 //!   access i:   address in x(2i), value in and out x(2i + 1); then MRS x(20 + i), ISR_EL1
-//!   at the end: RPR, HPPIR0, HPPIR1, the active priorities of Group 1 in x25 and on
+//!   at the end: RPR, HPPIR0, HPPIR1, the active priorities of Group 1 in x24 and on
 //! ```
 
 use super::cases::{access, quiet};
