@@ -260,7 +260,7 @@ mod tests {
         alarm.set_flush(now);
         alarm.stop(Stop::Reset);
         alarm.reset();
-        assert!(matches!(alarm.next(), Next::Due(Event::Timeout)));
+        assert!(matches!(alarm.next(), Next::Stop(Stop::Timeout)));
     }
 
     #[test]

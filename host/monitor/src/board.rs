@@ -121,6 +121,7 @@ impl Board {
     /// Does what is due. From the machine's own thread.
     pub fn happen(&self, event: Event) {
         match event {
+            // The alarm makes a stop of it before anybody sees it.
             Event::Timeout => self.alarm.stop(Stop::Timeout),
             Event::Notice(number, notice) => self.processors.notify(number, notice),
             Event::Spi { intid, level } => self.drive_spi(intid, level),
