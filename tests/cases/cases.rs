@@ -4,6 +4,7 @@
 //! ```text
 //! engine::NAME     a case of $ANYVISOR_KERNEL on the monitor's own machine
 //! m2::NAME         all of them once more, on the processor that has what the default one lacks
+//! bare::NAME       all of them once more, on machines without a GIC
 //! qemu::NAME       the same case in the same kernel ($ANYVISOR_KERNEL_IMAGE) under $ANYVISOR_QEMU
 //! file::NAME       a file that is no kernel: one clear line, exit status 2
 //! usage::NAME      a command line that does not fit: the same
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     }
     let mut trials = engine::trials();
     trials.extend(engine::other_processor());
+    trials.extend(engine::without_gic());
     trials.extend(qemu::trials());
     trials.extend(file::trials());
     trials.extend(guest::trials());

@@ -42,7 +42,7 @@ fn run(file: &[u8], case: &CaseInfo) -> Result<Completion, Failed> {
     let _turn = ONE_VM.lock().unwrap_or_else(PoisonError::into_inner);
     let ram = RamRange::new(MEMORY);
     let image = Image::elf(file, ram)?;
-    let suite = Suite { image: &image, ram, timeout: TIMEOUT, trace: false };
+    let suite = Suite { image: &image, ram, timeout: TIMEOUT, gic: None, trace: false };
     let outcome = suite.run(case)?;
     let reasons = outcome.reasons.join("; ");
     match outcome.verdict {
@@ -64,8 +64,7 @@ fn run(file: &[u8], case: &CaseInfo) -> Result<Completion, Failed> {
 /// Lock is the hypervisor's, as in Hypervisor.framework.
 fn lacks(case: &CaseInfo) -> bool {
     let absent = ["bti.landing_pads", "debug.breakpoint_off"];
-    case.needs.contains(Needs::GIC)
-        || case.needs.contains(Needs::EL2)
+    case.needs.contains(Needs::EL2)
         || absent.contains(&case.name.as_str())
         || case.name.starts_with("pmu.")
 }
@@ -83,17 +82,41 @@ pub fn other_processor() -> Vec<Trial> {
     let all = move || {
         let ended = anyvisor(&["run", &kernel, "--cpu", "m2", "--pmu", "--format", "ktap"])?;
         ended.expect(0, &ended.stdout, &["ok", "bti.landing_pads\n", "pmu.cycles\n"])?;
-        let skipped: Vec<&str> = ended
-            .stdout
-            .lines()
-            .filter(|line| line.contains("# SKIP"))
-            .filter_map(|line| line.split_whitespace().nth(2))
-            .collect();
-        // The framework keeps the OS Lock; the physical timer's interrupt needs a GIC.
-        if skipped != ["debug.breakpoint_off", "timer.periodic_physical"] {
+        let skipped: Vec<&str> = skipped(&ended.stdout).map(|(name, _)| name).collect();
+        // The framework keeps the OS Lock.
+        if skipped != ["debug.breakpoint_off"] {
             return Err(format!("other cases are skipped: {skipped:?}").into());
         }
         Ok(())
     };
     vec![Trial::test("m2::every case, with performance monitors", all)]
+}
+
+/// The cases again on machines without a GIC, where the timer's interrupt is an exit, WFI and WFE
+/// are the monitor's, and ICC registers are not there.
+pub fn without_gic() -> Vec<Trial> {
+    let kernel = match place("ANYVISOR_KERNEL") {
+        Ok(kernel) => kernel,
+        Err(reason) => return missing("bare", reason),
+    };
+    let all = move || {
+        let ended = anyvisor(&["run", &kernel, "--gic", "none", "--format", "ktap"])?;
+        ended.expect(0, &ended.stdout, &["ok", " timer.periodic_virtual\n"])?;
+        let needs = |reason: &str| reason.starts_with("needs ") && reason.contains("gic");
+        let of_the_gic: Vec<_> = skipped(&ended.stdout).filter(|(_, why)| needs(why)).collect();
+        let named = |name: &str| of_the_gic.iter().any(|(skipped, _)| *skipped == name);
+        if !named("timer.periodic_physical") || named("virq.irq_taken") {
+            return Err(format!("these need a GIC: {of_the_gic:?}").into());
+        }
+        Ok(())
+    };
+    vec![Trial::test("bare::every case, without a GIC", all)]
+}
+
+/// The cases that a report in KTAP says were skipped, and why.
+fn skipped(report: &str) -> impl Iterator<Item = (&str, &str)> {
+    report.lines().filter_map(|line| {
+        let (result, reason) = line.split_once(" # SKIP ")?;
+        Some((result.split_whitespace().nth(2)?, reason))
+    })
 }

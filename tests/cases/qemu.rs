@@ -21,7 +21,7 @@ const MACHINE: [&str; 15] = [
     "-cpu",
     "max",
     "-smp",
-    "2",
+    "4",
     "-m",
     "256",
     "-nographic",

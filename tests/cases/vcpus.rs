@@ -2,8 +2,9 @@
 //! are doing, the machine ends, and for the reason that was given.
 
 use crate::elf::{Elf, TempFile};
-use crate::guest::{LOOP, WFI, call, movk, movz};
+use crate::guest::{LOOP, WFI, call, movk, movz, print};
 use crate::program::{Ended, anyvisor};
+use anyvisor_abi::map::affinity;
 use anyvisor_abi::smccc::{
     PSCI_AFFINITY_INFO_64, PSCI_CPU_OFF, PSCI_CPU_ON_64, PSCI_SYSTEM_OFF, PSCI_SYSTEM_RESET,
     SMCCC_ARCH_FEATURES, SMCCC_VERSION,
@@ -27,8 +28,9 @@ fn kernel(parts: &[Vec<u32>]) -> Elf {
 /// CPU_ON of vCPU `n`, at its part.
 fn on(n: u32) -> Vec<u32> {
     let entry = BASE + n * PART as u32 * 4;
+    let affinity = affinity(n.into()) as u32;
     let arguments =
-        [movz(1, n, 0), movz(2, entry & 0xffff, 0), movk(2, entry >> 16, 1), movz(3, 0, 0)];
+        [movz(1, affinity, 0), movz(2, entry & 0xffff, 0), movk(2, entry >> 16, 1), movz(3, 0, 0)];
     [&arguments[..], &call(PSCI_CPU_ON_64)].concat()
 }
 
@@ -53,7 +55,7 @@ fn delay(rounds: u32) -> [u32; 3] {
 
 fn boot(name: &str, parts: &[Vec<u32>], vcpus: &str) -> Result<Ended, String> {
     let file = TempFile::new(name, &kernel(parts).0).map_err(|error| error.to_string())?;
-    anyvisor(&["boot", file.path(), "--vcpus", vcpus, "--timeout", "20"])
+    anyvisor(&["boot", file.path(), "--vcpus", vcpus, "--timeout", "90", "--on-reset", "stop"])
 }
 
 fn trial(name: &'static str, test: fn(&str) -> Result<(), Failed>) -> Trial {
@@ -76,17 +78,61 @@ pub fn trials() -> Vec<Trial> {
             let parts = [[on(1), on(2), off].concat(), vec![LOOP], vec![WFI, 0x17ff_ffff]];
             Ok(boot(name, &parts, "3")?.expect(0, "", &[])?)
         }),
-        trial("a_secondary_that_touches_a_device_is_named", |name| {
-            // str w0, [x1]
-            let parts = [[on(1), vec![WFI, LOOP]].concat(), vec![movz(1, 0x0900, 1), 0xb900_0020]];
+        trial("a_secondary_has_the_same_devices", |name| {
+            let parts = [
+                [on(1), vec![WFI, LOOP]].concat(),
+                [print("from vCPU 1\n"), call(PSCI_SYSTEM_OFF).to_vec()].concat(),
+            ];
             let ended = boot(name, &parts, "2")?;
-            Ok(ended.expect(1, &ended.stderr, &["vCPU 1 left the guest", "IPA 0x9000000"])?)
+            Ok(ended.expect(0, &ended.stdout, &["from vCPU 1\n"])?)
         }),
-        trial("each_of_sixteen_starts_the_next", |name| {
+        trial("a_secondary_that_goes_astray_is_named", |name| {
+            // ldr w0, [x1]
+            let parts = [[on(1), vec![WFI, LOOP]].concat(), vec![movz(1, 0x0d00, 1), 0xb940_0020]];
+            let ended = boot(name, &parts, "2")?;
+            let says = ["vCPU 1: a read at IPA 0xd000000", "vCPU 0:\npc ", "vCPU 1:\npc "];
+            Ok(ended.expect(1, &ended.stderr, &says)?)
+        }),
+        trial("each_of_sixty_four_starts_the_next", |name| {
             let last = [call(PSCI_SYSTEM_OFF).to_vec()];
             let parts: Vec<_> =
-                (1..16).map(|next| [on(next), vec![LOOP]].concat()).chain(last).collect();
-            Ok(boot(name, &parts, "16")?.expect(0, "", &[])?)
+                (1..64).map(|next| [on(next), vec![WFI, LOOP]].concat()).chain(last).collect();
+            Ok(boot(name, &parts, "64")?.expect(0, "", &[])?)
+        }),
+        trial("vcpu_0_goes_off_and_is_switched_on_again", |name| {
+            // The second time vCPU 0 starts at another's part, with nothing left in X20.
+            let back_on = [
+                &[movz(1, 0, 0), movz(2, 0x4020, 1), movk(2, 2 * PART as u32 * 4, 0)][..],
+                &[movz(3, 9, 0)],
+                &call(PSCI_CPU_ON_64),
+                &unless_it_is(0),
+            ];
+            let until_off = [&[movz(1, 0, 0), movz(2, 0, 0)][..], &call(PSCI_AFFINITY_INFO_64)];
+            // cmp x0, #1; b.ne to the start
+            let until_off = [until_off.concat(), vec![0xf100_041f, 0x54ff_ff41]].concat();
+            let parts = [
+                [on(1), vec![movz(20, 5, 0)], call(PSCI_CPU_OFF).to_vec()].concat(),
+                [until_off, back_on.concat(), vec![LOOP]].concat(),
+                // X0 is the context: sub x0, x0, #9; orr x0, x0, x20
+                [&[0xd100_2400, 0xaa14_0000][..], &unless_it_is(0), &call(PSCI_SYSTEM_OFF)]
+                    .concat(),
+            ];
+            Ok(boot(name, &parts, "2")?.expect(0, "", &[])?)
+        }),
+        trial("the_last_to_go_off_ends_the_machine", |name| {
+            let parts =
+                [[on(1), call(PSCI_CPU_OFF).to_vec()].concat(), call(PSCI_CPU_OFF).to_vec()];
+            let ended = boot(name, &parts, "2")?;
+            Ok(ended.expect(1, &ended.stderr, &["the guest switched its last vCPU off"])?)
+        }),
+        trial("each_of_several_restarts_with_the_machine", |name| {
+            let parts = [
+                [on(1), vec![WFI, LOOP]].concat(),
+                [print("."), call(PSCI_SYSTEM_RESET).to_vec()].concat(),
+            ];
+            let file = TempFile::new(name, &kernel(&parts).0).map_err(|error| error.to_string())?;
+            let ended = anyvisor(&["boot", file.path(), "--vcpus", "2", "--restarts", "20"])?;
+            Ok(ended.expect(3, &ended.stdout, &["....................."])?)
         }),
         trial("on_and_off_a_thousand_times", |name| {
             // Whoever finds vCPU 2 off switches it on; vCPU 0 counts its successes in X20.

@@ -5,7 +5,7 @@
 //! bench/guest     one guest on one engine: its results, how long until its first byte, its end
 //! bench/first     the smallest guest: from process start to what its first instructions do
 //! bench/load      whether the host had other things to do
-//! bench/programs  the whole suite of cases, its memory, `cargo xtask run`
+//! bench/programs  the whole suite of cases, its memory, VMs that come and go, `cargo xtask run`
 //! bench/row       a measured quantity: samples, median, targets and whether they are met
 //! bench/table     rows as text and as JSON
 //! ```
@@ -38,7 +38,8 @@ pub struct Args {
     /// How often each guest runs on each engine; the median counts
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
-    /// Only these: benchmarks of the kernel, or first-instruction, suite, memory, run-again
+    /// Only these: benchmarks of the kernel, or first-instruction, suite, memory, lifecycle,
+    /// run-again
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
     only: Vec<String>,
     /// How much work each benchmark of the kernel does, in percent
@@ -56,7 +57,9 @@ pub struct Args {
 }
 
 /// What is measured besides the kernel's benchmarks.
-const PROGRAMS: [&str; 4] = ["first-instruction", "suite", "memory", "run-again"];
+const PROGRAMS: [&str; 5] = ["first-instruction", "suite", "memory", "lifecycle", "run-again"];
+/// CPUs of a machine where as many as there can be are wanted.
+const MANY: u32 = 64;
 
 /// Builds, measures, prints.
 ///
@@ -89,6 +92,10 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
     if wanted("memory") {
         step.message("memory");
         programs::memory(&launch, &mut rows)?;
+    }
+    if wanted("lifecycle") {
+        step.message("lifecycle");
+        programs::lifecycle(ws, &step, args.runs, &mut rows)?;
     }
     if wanted("run-again") {
         step.message("run-again");
@@ -130,7 +137,7 @@ fn find_qemu(ws: &Workspace, args: &Args, rows: &mut Rows) -> Result<Option<Path
 
 /// The kernel's benchmarks that are wanted: it says itself which it has.
 fn choose(launch: &Launch, only: &[String]) -> Result<Vec<String>> {
-    let listed = launch.boot(Engine::Ours, "bench=list", &[])?;
+    let listed = launch.boot(Engine::Ours, 1, "bench=list", &[])?;
     let all: Vec<_> = listed.output.lines().filter_map(|line| line.strip_prefix("B ")).collect();
     for name in only {
         if !all.contains(&name.as_str()) && !PROGRAMS.contains(&name.as_str()) {
@@ -150,8 +157,19 @@ fn targets(name: &str) -> Vec<Target> {
     match name {
         "alu" => vec![Target::AtLeast(120.0)],
         "svc_el1" | "svc_el0" => vec![Target::TimesFaster(10.0)],
+        "dabort" | "tlbi_va" | "tlbi_all16" => vec![Target::TimesFaster(10.0)],
         "hvc" => vec![Target::AtMost(150.0)],
+        "timer_wfi_median" => vec![Target::AtMost(100_000.0)],
         _ => Vec::new(),
+    }
+}
+
+/// How many CPUs the machine has that a benchmark runs on.
+fn cpus(name: &str) -> u32 {
+    match name {
+        "barrier" => MANY,
+        "ipi" | "ipi_wfi" | "exits_hvc" | "exits_mmio" | "exits_sysreg" => 2,
+        _ => 1,
     }
 }
 
@@ -170,7 +188,7 @@ fn measure_guests(
             for engine in launch.engines() {
                 let bootargs = format!("bench={name} scale={}", args.scale);
                 let load = Load::begin();
-                let outcome = launch.boot(engine, &bootargs, &[]);
+                let outcome = launch.boot(engine, cpus(name), &bootargs, &[]);
                 rows.disturbed.extend(load.disturbed());
                 match outcome {
                     Ok(run) => record(engine, name, &run, rows),
@@ -193,6 +211,9 @@ fn record(engine: Engine, name: &str, run: &guest::Run, rows: &mut Rows) {
     }
     for result in run.results() {
         let (unit, value) = match result {
+            Measured { events: 1.., .. } if result.name.starts_with("exits_") => {
+                (Unit::Thousands, result.events as f64 * 1e6 / result.ns as f64)
+            }
             Measured { events: 1.., .. } => {
                 (Unit::Nanoseconds, result.ns as f64 / result.events as f64)
             }
@@ -226,7 +247,8 @@ fn count_instructions(launch: &Launch, scale: u32, step: &Step, rows: &mut Rows)
     for name in names {
         step.message(&format!("{name}, counting its instructions"));
         let bootargs = format!("bench={name} scale={scale}");
-        let run = launch.boot(Engine::Qemu, &bootargs, &["-icount", "shift=0,sleep=off"])?;
+        let run =
+            launch.boot(Engine::Qemu, cpus(&name), &bootargs, &["-icount", "shift=0,sleep=off"])?;
         if let Some(insns) = run.results().find(|r| r.name == name).map(|r| r.ns) {
             let row = rows.at(&name, Unit::Mips, Vec::new);
             row.convert(Unit::Mips, |ms| insns as f64 / (ms * 1e3));

@@ -3,7 +3,10 @@
 //! ```text
 //! run, list    guest ELF + monitor (release), then `anyvisor run` or `anyvisor list`
 //! test         guest ELF and Image, QEMU if it can be had, then `cargo test --workspace`
+//! test --engine hvf  the API's contract on Apple's framework: what disagrees, as a file
+//! test --loom  what vCPUs share, in every order of steps
 //! diff         random instructions on our CPU and on QEMU's
+//! fuzz         random sequences against the GIC's model and the C API, steered by coverage
 //! bench        the kernel's benchmarks on the monitor and on QEMU, start-up, memory
 //! check        format, lints, tidy, the guest's lints, the macOS side type-checked
 //! doctor       what was found, what `run` would do, what a person must install
@@ -22,9 +25,11 @@ mod bench;
 mod binutils;
 mod check;
 mod command;
+mod contract;
 mod debian;
 mod diff;
 mod doctor;
+mod fuzz;
 mod guest;
 mod image;
 mod list;
@@ -57,6 +62,8 @@ enum Command {
     Test(test::Args),
     /// Run random instructions on our CPU and on QEMU's: what differs, and how to see it again.
     Diff(diff::Args),
+    /// Let libFuzzer look for sequences that break the GIC's model or the C API.
+    Fuzz(fuzz::Args),
     /// Print the cases that the kernel's ELF file holds, or the table of instructions.
     List(list::Args),
     /// Format, lints, house rules, the guest's build, the macOS side: what CI insists on.
@@ -76,6 +83,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&ws, &args),
         Command::Test(args) => test::run(&ws, &args),
         Command::Diff(args) => diff::run(&ws, &args),
+        Command::Fuzz(args) => fuzz::run(&ws, &args),
         Command::List(args) => list::run(&ws, &args),
         Command::Check(args) => check::run(&ws, &args),
         Command::Bench(args) => bench::run(&ws, &args),

@@ -15,13 +15,13 @@
 //! ANYVISOR_ENGINE         what --engine said, if anything
 //! ```
 //!
-//! The profile is cargo's for development. There the tests run for some 7 s in all, which is the
-//! most that the release profile could save; but that links every test program with fat LTO.
+//! The profile is cargo's for development. What the release profile could save
+//! is less than what it costs: it links every test program with fat LTO.
 
 use crate::command::{Cmd, passthrough, watch};
 use crate::progress::Step;
 use crate::workspace::{HostRust, Workspace, cargo};
-use crate::{binutils, guest, macos, qemu, run};
+use crate::{binutils, contract, guest, macos, qemu, run};
 use anyhow::{Result, bail};
 use std::process::ExitCode;
 
@@ -38,9 +38,17 @@ enum Engine {
 #[derive(clap::Args)]
 pub struct Args {
     /// What serves the hv_* API; by default what the system has: on a Mac Apple's framework,
-    /// elsewhere the software engine.
+    /// elsewhere the software engine. With `hvf` it is the API's contract alone that is tested, as
+    /// by --contract.
     #[arg(long, value_enum)]
     engine: Option<Engine>,
+    /// Test the API's contract alone, each case in a process of its own, and write a report of
+    /// what disagrees. A test's name after `--` chooses cases.
+    #[arg(long)]
+    contract: bool,
+    /// Try the protocols between vCPUs in every order of steps, under loom, and nothing else.
+    #[arg(long)]
+    loom: bool,
     /// Passed on to `cargo test`, for example a test's name or `-p PACKAGE`.
     #[arg(allow_hyphen_values = true, value_name = "CARGO ARGS")]
     cargo: Vec<String>,
@@ -55,16 +63,31 @@ pub struct Args {
 /// The engine cannot be had here, or the guest cannot be built.
 pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
     let mac = cfg!(target_os = "macos");
+    let silicon = mac && cfg!(target_arch = "aarch64");
     match args.engine {
-        Some(Engine::Hvf) if !mac => bail!(
-            "--engine hvf is Apple's Hypervisor.framework: it needs a Mac with Apple silicon; \
-             this is {} (--engine software runs anywhere)",
-            std::env::consts::OS
+        Some(Engine::Hvf) if !silicon => bail!(
+            "--engine hvf is Apple's Hypervisor.framework: it needs a Mac with Apple silicon, \
+             macOS 15 or later and codesign (`xcode-select --install`); this is {} on {} \
+             (--engine software runs anywhere)",
+            std::env::consts::OS,
+            std::env::consts::ARCH
         ),
         Some(Engine::Software) if mac => bail!(
             "--engine software cannot be had on macOS: there hv_* is linked to Apple's framework"
         ),
         _ => {}
+    }
+    if args.contract || args.engine == Some(Engine::Hvf) {
+        if !args.cargo.is_empty() || args.program.len() > 1 {
+            bail!("the contract takes one word after `--`: cases whose name holds it");
+        }
+        return contract::run(ws, args.program.first().map(String::as_str));
+    }
+    if args.loom {
+        if !args.program.is_empty() {
+            bail!("--loom runs all models: it takes nothing after `--`");
+        }
+        return loom(ws, &args.cargo);
     }
     let host = HostRust::find()?;
     let cargo_test = || -> Result<Cmd> {
@@ -98,6 +121,24 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
         cmd = cmd.arg("--").args(&args.program);
     }
     Ok(run::status(passthrough(cmd)?))
+}
+
+/// The crates with models (`models.rs`).
+const MODELED: [&str; 2] = ["anyvisor-vm", "anyvisor-cpu"];
+/// How often a thread is stopped against its will in one order of steps: more than this finds
+/// little and takes long. `LOOM_MAX_PREEMPTIONS` says otherwise.
+const PREEMPTIONS: &str = "3";
+
+/// Runs the models, in a build of their own: what threads share is another thing there.
+fn loom(ws: &Workspace, args: &[String]) -> Result<ExitCode> {
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+    let cmd = Cmd::new("models", cargo()).dir(&ws.root).args(["test", "--lib"]);
+    let cmd = cmd.args(MODELED.iter().flat_map(|name| ["-p", name])).args(args);
+    let cmd = cmd.arg("--target-dir").arg(ws.target.join("loom"));
+    let cmd = cmd.env("RUSTFLAGS", format!("{flags} --cfg loom"));
+    let bound = std::env::var("LOOM_MAX_PREEMPTIONS").unwrap_or(PREEMPTIONS.into());
+    let cmd = cmd.env("LOOM_MAX_PREEMPTIONS", bound);
+    Ok(run::status(passthrough(cmd.args(["--", "models::"]))?))
 }
 
 /// Compiles the test programs while the guest is fetched and built.

@@ -58,14 +58,18 @@ impl Needs {
     pub const TIMER_IRQ: Self = Self(1 << 4);
     /// The case ends the VM: it is left out when all cases run in one boot.
     pub const ENDS_VM: Self = Self(1 << 5);
+    /// Interrupt lines that the services drive directly ([`crate::service::INJECT`]): a machine
+    /// without a GIC. With [`Needs::GIC`] there is no such machine.
+    pub const LINES: Self = Self(1 << 6);
     /// The flags with their names, for people.
-    pub const NAMES: [(Self, &'static str); 6] = [
+    pub const NAMES: [(Self, &'static str); 7] = [
         (Self::SERVICES, "services"),
         (Self::PSCI, "psci"),
         (Self::GIC, "gic"),
         (Self::EL2, "el2"),
         (Self::TIMER_IRQ, "timer-irq"),
         (Self::ENDS_VM, "own-vm"),
+        (Self::LINES, "lines"),
     ];
 
     /// Both sets together.

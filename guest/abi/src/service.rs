@@ -15,7 +15,7 @@ pub const CALL_REVISION: u32 = 0x8600_ff03;
 /// SMCCC's byte order (word i holds bytes 4i..4i+3, lowest first).
 pub const UID: [u32; 4] = [0x103c_7a5e, 0x0b4f_d491, 0x7f2b_c8a6, 0x93e6_d144];
 /// Major and minor revision of the services.
-pub const REVISION: (u32, u32) = (1, 0);
+pub const REVISION: (u32, u32) = (1, 1);
 
 /// Announce the next exit that is not a hypercall and say how to go on after it.
 ///
@@ -61,7 +61,7 @@ pub const PERM_EXEC: u64 = 4;
 /// the call returns).
 ///
 /// The lines are level sensitive: a line that is high is presented again at every entry until
-/// the guest lowers it.
+/// the guest lowers it. With a GIC the lines are its outputs, and the call is NOT_SUPPORTED.
 pub const INJECT: u32 = 0xc600_0004;
 /// The IRQ line.
 pub const LINE_IRQ: u64 = 0;
@@ -92,3 +92,17 @@ pub const CANCEL: u32 = 0xc600_0006;
 
 /// X1 = host monotonic time in nanoseconds.
 pub const HOST_TIME: u32 = 0xc600_0007;
+
+/// Drive the line of an SPI, as a device would: X1 = INTID, X2 = level ([`LEVEL_LOW`], ...; a
+/// pulse is high and at once low again), X3 = delay in nanoseconds (0: before the call returns).
+///
+/// An INTID that is no SPI, or is a message's, is INVALID_PARAMETERS; so is a device's own. Without
+/// a GIC the call is NOT_SUPPORTED.
+pub const INJECT_SPI: u32 = 0xc600_0008;
+
+/// Send a message to the MSI frame, as a device would: X1 = INTID, X2 = delay in nanoseconds (0:
+/// before the call returns).
+///
+/// An INTID outside the frame's range is INVALID_PARAMETERS. Without an MSI frame the call is
+/// NOT_SUPPORTED.
+pub const INJECT_MSI: u32 = 0xc600_0009;

@@ -30,12 +30,20 @@ pub const PSCI_CPU_ON_64: u32 = 0xc400_0003;
 pub const PSCI_AFFINITY_INFO_32: u32 = 0x8400_0004;
 /// `AFFINITY_INFO`, 64-bit arguments.
 pub const PSCI_AFFINITY_INFO_64: u32 = 0xc400_0004;
+/// `MIGRATE`, 32-bit arguments.
+pub const PSCI_MIGRATE_32: u32 = 0x8400_0005;
+/// `MIGRATE`, 64-bit arguments.
+pub const PSCI_MIGRATE_64: u32 = 0xc400_0005;
 /// `MIGRATE_INFO_TYPE`.
 pub const PSCI_MIGRATE_INFO_TYPE: u32 = 0x8400_0006;
 /// `SYSTEM_OFF`.
 pub const PSCI_SYSTEM_OFF: u32 = 0x8400_0008;
 /// `SYSTEM_RESET`.
 pub const PSCI_SYSTEM_RESET: u32 = 0x8400_0009;
+/// `MIGRATE_INFO_UP_CPU`, 32-bit result.
+pub const PSCI_MIGRATE_INFO_UP_CPU_32: u32 = 0x8400_0007;
+/// `MIGRATE_INFO_UP_CPU`, 64-bit result.
+pub const PSCI_MIGRATE_INFO_UP_CPU_64: u32 = 0xc400_0007;
 /// `PSCI_FEATURES`.
 pub const PSCI_FEATURES: u32 = 0x8400_000a;
 /// The value of `PSCI_VERSION` that the monitor answers: 1.1.

@@ -4,7 +4,8 @@
 //! * [`esr`]: what an exception says of itself; [`pstate`]: what it saves of the PE's state;
 //! * [`descriptor`], [`tcr`], [`sctlr`], [`mair`]: the stage-1 MMU as its tables and controls
 //!   spell it;
-//! * [`timer`]: the generic timer's control bits; [`debug`]: the debug registers' fields.
+//! * [`timer`]: the generic timer's control bits; [`gic`]: the interrupt controller's registers;
+//!   [`debug`]: the debug registers' fields.
 //!
 //! The guest's kernel and the host's CPU read the same constants: there is one place where a
 //! number of the manual can be wrong. Nothing here does anything; there is no state.
@@ -19,6 +20,7 @@ pub mod debug;
 pub mod descriptor;
 pub mod esr;
 pub mod field;
+pub mod gic;
 pub mod id;
 pub mod mair;
 pub mod pstate;

@@ -10,7 +10,8 @@
 //! * `events` and `bytes`: what was done, where that is the unit;
 //! * `insns`: instructions executed, where it is known by construction (the loops in
 //!   `kernels.S`, which no compiler touches), else 0;
-//! * `ns`: by the guest's own clock, CNTVCT_EL0;
+//! * `ns`: by the guest's own clock, CNTVCT_EL0
+//!   (of a latency: `events=1`, and the median or the 99th percentile of many);
 //! * `check`: a value that depends on the work and must be the same on every machine.
 //!
 //! `DONE` says that all that was asked for was run. `bench=list` prints the names, one
@@ -19,9 +20,12 @@
 
 mod code;
 mod compute;
+mod exits;
+mod interrupts;
 mod kernels;
 mod space;
 mod system;
+mod together;
 mod traps;
 mod workload;
 
@@ -80,6 +84,14 @@ benches! {
     walk16384: system::walk16384,
     cold: code::cold,
     selfmod: code::selfmod,
+    exits_hvc: exits::hvc,
+    exits_mmio: exits::mmio,
+    exits_sysreg: exits::sysreg,
+    ipi: interrupts::ipi,
+    ipi_wfi: interrupts::ipi_wfi,
+    timer_spin: interrupts::timer_spin,
+    timer_wfi: interrupts::timer_wfi,
+    barrier: together::barrier,
 }
 
 /// Runs the benchmarks that the boot arguments name and ends the VM; returns if they name none.

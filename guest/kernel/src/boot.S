@@ -121,11 +121,16 @@ start:
     bl      kernel_main
 
 // Where PSCI's CPU_ON starts another CPU: X0 is the physical address of a `smp::Mailbox`, the
-// MMU is off. What the mailbox says is made so, and its body is called.
+// MMU is off. What the mailbox says is made so, and its body is called. What the CPU was found in
+// is kept in registers until its caches are on.
     .section .text.secondary, "ax"
     .global secondary_start
 secondary_start:
     mov     x19, x0
+    mrs     x20, CurrentEL
+    mrs     x21, daif
+    mrs     x22, sctlr_el1
+    mrs     x23, spsel
     msr     daifset, #0xf
     to_el1
     msr     spsel, #1
@@ -143,6 +148,8 @@ secondary_start:
     isb
     mov     sp, x1
     msr     tpidr_el1, x19
+    stp     x20, x21, [x19, #{INITIAL}]
+    stp     x22, x23, [x19, #{INITIAL} + 16]
     mov     x29, xzr
     mov     x30, xzr
     mov     x0, x19
@@ -150,13 +157,22 @@ secondary_start:
 1:  wfe
     b       1b
 
-// A secondary's vectors: no exception is expected there. What came is left in the mailbox, whose
-// address TPIDR_EL1 holds, for the first CPU to report.
+// A secondary's vectors: it takes interrupts, and no exception is expected. What came is left in
+// the mailbox, whose address TPIDR_EL1 holds, for the first CPU to report.
     .balign 0x800
     .global secondary_vectors
 secondary_vectors:
-    .rept   16
+    .irp    index, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
     .balign 0x80
+    .if     \index == 5            // IRQ at EL1 on its own stack
+    stp     x0, x1, [sp, #-176]!
+    mov     x1, #0
+    b       secondary_save
+    .elseif \index == 6            // FIQ
+    stp     x0, x1, [sp, #-176]!
+    mov     x1, #1
+    b       secondary_save
+    .else
     mrs     x0, tpidr_el1
     mrs     x1, esr_el1
     mrs     x2, elr_el1
@@ -164,9 +180,45 @@ secondary_vectors:
     mov     x1, #{FAULTED}
     add     x0, x0, #{STATE}
     stlr    x1, [x0]
+    dsb     ish
+    sev
 1:  wfe
     b       1b
+    .endif
     .endr
+
+// Keeps what a function may change (AAPCS64), and ELR and SPSR so that interrupts may nest.
+    .balign 0x80
+secondary_save:
+    stp     x2, x3, [sp, #16]
+    stp     x4, x5, [sp, #32]
+    stp     x6, x7, [sp, #48]
+    stp     x8, x9, [sp, #64]
+    stp     x10, x11, [sp, #80]
+    stp     x12, x13, [sp, #96]
+    stp     x14, x15, [sp, #112]
+    stp     x16, x17, [sp, #128]
+    stp     x18, x30, [sp, #144]
+    mrs     x2, elr_el1
+    mrs     x3, spsr_el1
+    stp     x2, x3, [sp, #160]
+    mrs     x0, tpidr_el1
+    bl      secondary_interrupt
+    msr     daifset, #0xf
+    ldp     x2, x3, [sp, #160]
+    msr     elr_el1, x2
+    msr     spsr_el1, x3
+    ldp     x2, x3, [sp, #16]
+    ldp     x4, x5, [sp, #32]
+    ldp     x6, x7, [sp, #48]
+    ldp     x8, x9, [sp, #64]
+    ldp     x10, x11, [sp, #80]
+    ldp     x12, x13, [sp, #96]
+    ldp     x14, x15, [sp, #112]
+    ldp     x16, x17, [sp, #128]
+    ldp     x18, x30, [sp, #144]
+    ldp     x0, x1, [sp], #176
+    eret
 
     .section .head.text, "ax"
 hang:

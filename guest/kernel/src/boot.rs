@@ -11,5 +11,6 @@ core::arch::global_asm!(
     SCTLR = const offset_of!(Mailbox, sctlr),
     STATE = const offset_of!(Mailbox, state),
     FAULT = const offset_of!(Mailbox, fault),
+    INITIAL = const offset_of!(Mailbox, initial),
     FAULTED = const FAULTED,
 );

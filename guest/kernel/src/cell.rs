@@ -2,12 +2,13 @@
 
 use core::cell::UnsafeCell;
 
-/// A value shared between code and the exception handlers that interrupt it, on the one CPU
-/// that this kernel runs on. Reads and writes copy the whole value and are volatile: the
+/// A value shared between code and the exception handlers that interrupt it, on the CPU that this
+/// kernel runs on. Other CPUs (`smp.rs`) read what was there before they started. Reads and writes copy the whole value and are volatile: the
 /// compiler may not keep the value in registers over an instruction that traps.
 pub struct OneCpu<T>(UnsafeCell<T>);
 
-// SAFETY: only one CPU runs this kernel, and no reference to the inside is ever handed out. An
+// SAFETY: only one CPU writes, others read what does not change while they run (but for
+// `smp::MESSAGE`, which says how), and no reference to the inside is ever handed out. An
 // exception between two halves of a copy could tear it; the cells are written before the
 // exception that reads them is provoked, or with interrupts masked.
 unsafe impl<T> Sync for OneCpu<T> {}
@@ -28,11 +29,6 @@ impl<T: Copy> OneCpu<T> {
     pub fn set(&self, value: T) {
         // SAFETY: as above; there are no references to the inside.
         unsafe { self.0.get().write_volatile(value) }
-    }
-
-    /// Where the value stands, for assembly to read.
-    pub const fn as_ptr(&self) -> *const T {
-        self.0.get()
     }
 
     /// Replaces the value and returns the one before.

@@ -5,6 +5,7 @@
 
 use core::fmt::{self, Write};
 
+use aarch64_cpu::asm::barrier;
 use spin::Mutex;
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite};
@@ -25,6 +26,11 @@ register_bitfields! {
         FEN OFFSET(4) NUMBITS(1) [],
         /// Word length.
         WLEN OFFSET(5) NUMBITS(2) [Bits8 = 3]
+    ],
+    /// Interrupts: raised (RIS), and let out (IMSC).
+    INTERRUPT [
+        /// There is room to transmit.
+        TX OFFSET(5) NUMBITS(1) []
     ],
     /// Control.
     CR [
@@ -47,8 +53,9 @@ register_structs! {
         (0x02c => LCR_H: ReadWrite<u32, LCR_H::Register>),
         (0x030 => CR: ReadWrite<u32, CR::Register>),
         (0x034 => _to_imsc),
-        (0x038 => IMSC: ReadWrite<u32>),
-        (0x03c => @END),
+        (0x038 => IMSC: ReadWrite<u32, INTERRUPT::Register>),
+        (0x03c => RIS: ReadOnly<u32, INTERRUPT::Register>),
+        (0x040 => @END),
     }
 }
 
@@ -118,6 +125,20 @@ pub fn write(arguments: fmt::Arguments<'_>) {
     if let Some(pl011) = CONSOLE.lock().as_mut() {
         let _ = pl011.write_fmt(arguments); // Pl011 never fails
     }
+}
+
+/// Whether the interrupt stands that says that there is room to transmit, masked or not. Whatever
+/// was written before raised it.
+pub fn is_transmit_interrupt_raised() -> bool {
+    CONSOLE.lock().as_ref().is_some_and(|pl011| pl011.registers.RIS.is_set(INTERRUPT::TX))
+}
+
+/// Lets that interrupt out, or masks it: the console's line goes high or low.
+pub fn let_transmit_interrupt_out(on: bool) {
+    if let Some(pl011) = CONSOLE.lock().as_ref() {
+        pl011.registers.IMSC.write(INTERRUPT::TX.val(on.into()));
+    }
+    barrier::dsb(barrier::SY);
 }
 
 /// Takes the console from whoever held it when things went wrong.

@@ -36,6 +36,10 @@ part!(
     cases = __cases_start..__cases_end
 );
 part!(
+    /// The stacks of the CPUs other than the first, in the order of their numbers.
+    secondary_stacks = __secondary_stacks_start..__secondary_stacks_end
+);
+part!(
     /// The page of data that EL0 may read and write.
     user_data = __user_data_start..__user_data_end
 );

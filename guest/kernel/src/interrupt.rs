@@ -43,11 +43,6 @@ pub fn count() -> usize {
     COUNT.get()
 }
 
-/// Where the count stands, for assembly that must not call.
-pub fn counter() -> *const usize {
-    COUNT.as_ptr()
-}
-
 /// The `n`th that was taken since [`listen`]; the log holds the first few.
 pub fn nth(n: usize) -> Option<Taken> {
     LOG.get(n)?.get()

@@ -4,7 +4,8 @@
 //! Reading order: `boot.S`; [`kernel_main`], the table of contents; `mmu.rs`; `vectors.S` with
 //! `exception.rs` and `trap.rs`; `runner.rs`; then any file of `cases/`.
 //!
-//! One CPU, no heap, no threads; a second CPU only where a case asks for one (`smp.rs`).
+//! One CPU, no heap, no threads; other CPUs only where a case asks for them (`smp.rs`), and what
+//! they run is the case's.
 //! Exceptions and interrupts nest on one stack. The kernel itself uses no floating point (the
 //! target is soft-float; CPACR_EL1 keeps it trapped but in the cases that are about it). Left out:
 //! SError recovery.

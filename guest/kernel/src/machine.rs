@@ -35,13 +35,24 @@ pub enum Conduit {
     Smc,
 }
 
-/// The two parts of a GICv3 that are memory.
+/// The parts of a GICv3 that are memory.
 #[derive(Clone, Copy, Debug)]
 pub struct GicRegions {
     /// The distributor.
     pub distributor: Region,
     /// The redistributors.
     pub redistributors: Region,
+    /// A frame of the GICv2m kind, to which messages are written.
+    pub messages: Option<Messages>,
+}
+
+/// A frame that turns what is written to it into interrupts.
+#[derive(Clone, Copy, Debug)]
+pub struct Messages {
+    /// Its registers.
+    pub frame: Region,
+    /// INTIDs that the FDT says instead of MSI_TYPER: the first, and how many.
+    pub intids: Option<(u32, u32)>,
 }
 
 /// The machine, as the FDT tells it.
@@ -51,6 +62,8 @@ pub struct Machine {
     pub ram: Region,
     /// The console, a PL011.
     pub uart: Option<Region>,
+    /// INTID of the console's interrupt, a level.
+    pub uart_interrupt: Option<u32>,
     /// How to call PSCI.
     pub psci: Option<Conduit>,
     /// The GICv3.
@@ -70,7 +83,7 @@ pub struct Machine {
 }
 
 /// CPUs that are remembered.
-pub const MOST_CPUS: usize = 16;
+pub const MOST_CPUS: usize = 64;
 
 impl Machine {
     /// The affinities of the CPUs.
@@ -101,14 +114,17 @@ pub fn init(fdt: u64) -> Machine {
 fn read(fdt: Fdt<'static>) -> Machine {
     let compatible = |name| fdt.root().children().find(|node| node.is_compatible(name));
     let gic = compatible("arm,gic-v3").and_then(|node| {
-        Some(GicRegions { distributor: region(node, 0)?, redistributors: region(node, 1)? })
+        let (distributor, redistributors) = (region(node, 0)?, region(node, 1)?);
+        Some(GicRegions { distributor, redistributors, messages: messages(node) })
     });
+    let uart = stdout(fdt).or_else(|| compatible("arm,pl011"));
     let (affinities, cpu_count) = cpus(fdt);
     Machine {
         affinities,
         cpu_count,
         ram: fdt.find_node("/memory").and_then(|n| region(n, 0)).expect("the FDT says /memory"),
-        uart: stdout(fdt).or_else(|| compatible("arm,pl011")).and_then(|node| region(node, 0)),
+        uart: uart.and_then(|node| region(node, 0)),
+        uart_interrupt: uart.and_then(|node| interrupt(&node, 0)),
         psci: fdt.find_node("/psci").and_then(|node| conduit(&node)),
         gic,
         virtual_timer: timer_interrupt(fdt, 2).unwrap_or(map::INTID_VTIMER),
@@ -149,18 +165,35 @@ fn conduit(psci: &FdtNode<'static>) -> Option<Conduit> {
     }
 }
 
+/// The MSI frame below the GIC's node (the binding `arm,gic-v2m-frame`).
+fn messages(gic: FdtNode<'static>) -> Option<Messages> {
+    let node = gic.children().find(|node| node.is_compatible("arm,gic-v2m-frame"))?;
+    let word = |name| node.property(name)?.value_as::<u32>().ok();
+    let intids = word("arm,msi-base-spi").zip(word("arm,msi-num-spis"));
+    Some(Messages { frame: region(node, 0)?, intids })
+}
+
 /// The INTID of one of the timer's interrupts: secure physical, physical, virtual, hypervisor
-/// (the order of the binding `arm,armv8-timer`); each is { 1 = PPI, number, flags }.
+/// (the order of the binding `arm,armv8-timer`).
 fn timer_interrupt(fdt: Fdt<'static>, which: usize) -> Option<u32> {
     let timer = fdt.root().children().find(|node| node.is_compatible("arm,armv8-timer"))?;
-    let interrupts = timer.property("interrupts")?;
+    interrupt(&timer, which)
+}
+
+/// The INTID of a node's interrupt, as the binding `arm,gic-v3` has them: { 0 = SPI or 1 = PPI,
+/// number, flags }.
+fn interrupt(node: &FdtNode<'static>, which: usize) -> Option<u32> {
+    let interrupts = node.property("interrupts")?;
     let cell = |i: usize| {
         let bytes = interrupts.value().get(i * 4..i * 4 + 4)?;
         Some(u32::from_be_bytes(bytes.try_into().ok()?))
     };
-    const PPI: u32 = 1;
-    const FIRST_PPI_INTID: u32 = 16;
-    (cell(which * 3)? == PPI).then_some(FIRST_PPI_INTID + cell(which * 3 + 1)?)
+    let first = match cell(which * 3)? {
+        0 => 32,
+        1 => 16,
+        _ => return None,
+    };
+    Some(first + cell(which * 3 + 1)?)
 }
 
 fn region(node: FdtNode<'static>, index: usize) -> Option<Region> {

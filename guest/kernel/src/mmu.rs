@@ -129,8 +129,10 @@ pub fn default_tcr() -> u64 {
 }
 
 fn devices(machine: Machine) -> impl Iterator<Item = Region> {
+    let messages = machine.gic.and_then(|gic| gic.messages).map(|messages| messages.frame);
     let gic = machine.gic.map(|gic| [gic.distributor, gic.redistributors]);
-    [machine.uart, machine.scratch].into_iter().flatten().chain(gic.into_iter().flatten())
+    let single = [machine.uart, machine.scratch, messages];
+    single.into_iter().flatten().chain(gic.into_iter().flatten())
 }
 
 fn map_ram(tables: &mut Tables, ram: Region) {

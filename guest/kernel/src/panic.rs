@@ -6,7 +6,7 @@ use core::panic::PanicInfo;
 
 use crate::cell::OneCpu;
 use crate::recovery::{self, Outcome};
-use crate::{console, hypercall};
+use crate::{console, hypercall, smp};
 
 static PANICKING: OneCpu<bool> = OneCpu::new(false);
 
@@ -37,6 +37,9 @@ impl fmt::Display for Summary<'_> {
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
+    if smp::is_secondary() {
+        smp::fail(format_args!("{}", Summary(info)));
+    }
     console::seize();
     if PANICKING.replace(true) {
         // A panic while reporting one: say the least that can be said, and stop.

@@ -30,7 +30,8 @@ pub struct Reason {
 }
 
 impl Reason {
-    const EMPTY: Self = Self { bytes: [0; 240], len: 0 };
+    /// Nothing.
+    pub const EMPTY: Self = Self { bytes: [0; 240], len: 0 };
 
     /// The line.
     pub fn text(&self) -> &str {

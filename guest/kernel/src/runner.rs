@@ -20,7 +20,7 @@ use tock_registers::interfaces::Writeable;
 use crate::cell::OneCpu;
 use crate::machine::{self, Machine};
 use crate::recovery::{self, Outcome};
-use crate::{console, gic, hypercall, image, interrupt, mmu, println, services, timer, trap};
+use crate::{console, gic, hypercall, image, interrupt, mmu, println, services, smp, timer, trap};
 
 /// The number and name of the running case.
 static RUNNING: OneCpu<Option<(usize, &'static CaseRecord)>> = OneCpu::new(None);
@@ -44,7 +44,7 @@ pub fn run(machine: Machine) {
         RUNNING.set(Some((number, record)));
         let (outcome, reason) = recovery::guarded(record.body());
         RUNNING.set(None);
-        put_in_order(machine);
+        put_in_order();
         match outcome {
             Outcome::Passed => println!("ok {number} {}", record.name()),
             Outcome::Skipped => println!("ok {number} {} # SKIP {}", record.name(), reason.text()),
@@ -93,6 +93,7 @@ fn offered() -> Needs {
         .and(has(services, Needs::SERVICES))
         .and(has(hypercall::has_psci(), Needs::PSCI))
         .and(has(gic, Needs::GIC))
+        .and(has(services && !gic, Needs::LINES))
         .and(has(gic || services, Needs::TIMER_IRQ))
 }
 
@@ -133,13 +134,15 @@ fn argument<'a>(arguments: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Puts back what a case may have changed, above all one that failed half-way.
-fn put_in_order(machine: Machine) {
+fn put_in_order() {
     DAIF.set(0b1111 << 6); // D, A, I, F masked
     trap::disarm();
     interrupt::forget();
     timer::VIRTUAL.stop();
     let _ = trap::try_catch(trap::After::Skip, || timer::PHYSICAL.stop()); // may be trapped
-    gic::reset(machine);
+    smp::stop_all();
+    console::let_transmit_interrupt_out(false);
+    gic::reset();
     if hypercall::has_services() {
         services::reset();
     }

@@ -4,7 +4,7 @@
 use anyvisor_abi::service::*;
 use anyvisor_arch::esr::Esr;
 
-use crate::{hypercall, image};
+use crate::{gic, hypercall, image};
 
 /// What the exit that is announced must look like. `None`: any.
 #[derive(Clone, Copy)]
@@ -69,6 +69,16 @@ pub fn inject(line: u64, level: u64, delay: u64) {
     must(INJECT, &[line, level, delay]);
 }
 
+/// Drives an SPI's line, now or after `delay` nanoseconds.
+pub fn inject_spi(intid: u32, level: u64, delay: u64) {
+    must(INJECT_SPI, &[intid.into(), level, delay]);
+}
+
+/// Sends a message, now or after `delay` nanoseconds.
+pub fn inject_message(intid: u32, delay: u64) {
+    must(INJECT_MSI, &[intid.into(), delay]);
+}
+
 /// Unmasks the virtual timer's exit, which the hypervisor masked when it came.
 pub fn unmask_virtual_timer() {
     must(VTIMER, &[VTIMER_SET_MASK, 0]);
@@ -97,9 +107,11 @@ pub fn host_time() -> u64 {
 /// Puts back what a case that failed may have left: lines low, the virtual timer's exit on, no
 /// exit announced, the arena as its segment says (RWX).
 pub fn reset() {
-    inject(LINE_IRQ, LEVEL_LOW, 0);
-    inject(LINE_FIQ, LEVEL_LOW, 0);
-    unmask_virtual_timer();
+    if !gic::is_present() {
+        inject(LINE_IRQ, LEVEL_LOW, 0);
+        inject(LINE_FIQ, LEVEL_LOW, 0);
+        unmask_virtual_timer();
+    }
     exit_record();
     let arena = image::arena();
     protect(arena.start, arena.end - arena.start, PERM_READ | PERM_WRITE | PERM_EXEC);

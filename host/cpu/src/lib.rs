@@ -22,6 +22,7 @@ pub mod debug;
 pub mod emit;
 pub mod exception;
 pub mod fp;
+pub mod gic;
 pub mod interp;
 pub mod ir;
 pub mod mmu;

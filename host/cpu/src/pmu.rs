@@ -21,8 +21,10 @@
 //! Nothing counts while instructions run. Who reads a register, writes one, or changes the
 //! exception level calls [`Pmu::advance`] before.
 //!
-//! Left out: the overflow interrupt (PMINTEN is remembered; there is no interrupt controller to
-//! send it to), and events of caches and branch predictors, which are not there.
+//! The overflow interrupt is looked at where the timers are, so it comes up to some ten thousand
+//! instructions after the overflow.
+//!
+//! Left out: events of caches and branch predictors, which are not there.
 
 use anyvisor_arch::sysreg::MonitorRegister;
 
@@ -131,6 +133,12 @@ impl Pmu {
                 self.count(n, new, el);
             }
         }
+    }
+
+    /// The overflow interrupt: PMCR.E, and a counter that has overflowed and may say so
+    /// (DDI 0487, PMINTENSET_EL1; level sensitive).
+    pub fn interrupts(&self) -> bool {
+        self.control & E != 0 && self.overflowed & self.interrupts != 0
     }
 
     /// `count` events of counter `n`, if it runs and counts at `el`.

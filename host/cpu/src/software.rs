@@ -1,19 +1,24 @@
 //! The software engine behind the traits of `anyvisor_vm`.
 
 use crate::debug;
-use crate::interp::{self, CodeCache};
+use crate::gic::{self, SharedGic};
+use crate::interp::{self, CodeCache, End};
 use crate::mmu::{Domain, Tlb};
 use crate::model::Processor;
 use crate::state::{Cpu, Pstate};
 use crate::sysreg;
-use anyvisor_arch::esr;
+use anyvisor_arch::esr::{self, Wait};
+use anyvisor_arch::gic::Icc;
+use anyvisor_arch::id::{CNTFRQ_EL0 as COUNTER_HZ, pfr0};
 use anyvisor_arch::pstate::{self, Mode, Spsr};
-use anyvisor_arch::sysreg::SysReg;
+use anyvisor_arch::sysreg::{Kind, SysReg};
+use anyvisor_gic::Gic;
 use anyvisor_vm::{
-    Attention, Cancel, Engine, Exit, FeatureReg, GuestMemory, HvError, Line, Perms, Reg, Vcpu,
-    VcpuConfig, Vm, VmConfig,
+    Attention, Cancel, Engine, Exit, FeatureReg, GicConfig, GicGeometry, GuestMemory, HvError,
+    InterruptController, Line, Perms, Reg, Vcpu, VcpuConfig, Vm, VmConfig,
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// The engine. Its clocks are its user's.
 pub struct Software {
@@ -38,6 +43,7 @@ pub struct Stopwatch {
 const MAX_IPA_BITS: u32 = 42;
 /// vCPU slots of Hypervisor.framework.
 const MAX_VCPUS: u32 = 64;
+const _: () = assert!(MAX_VCPUS as usize <= anyvisor_gic::MOST_PES, "each has a redistributor");
 
 impl Engine for Software {
     fn max_ipa_bits(&self) -> u32 {
@@ -62,15 +68,19 @@ impl Engine for Software {
             FeatureReg::Ctr => SysReg::CTR_EL0,
             FeatureReg::Clidr => SysReg::CLIDR_EL1,
             FeatureReg::Dczid => SysReg::DCZID_EL0,
-            FeatureReg::Smfr0 | FeatureReg::Zfr0 => {
-                return Err(HvError::Unsupported("the feature register of SVE and SME"));
-            }
+            // Without SME and SVE they are there and read as zero, to the guest as well.
+            FeatureReg::Smfr0 => SysReg::ID_AA64SMFR0_EL1,
+            FeatureReg::Zfr0 => SysReg::ID_AA64ZFR0_EL1,
         };
         Ok(self.processor.id_register(register))
     }
 
     fn ccsidr(&self, instruction: bool) -> [u64; 8] {
         std::array::from_fn(|level| sysreg::cache::ccsidr(level as u32 + 1, instruction))
+    }
+
+    fn gic_geometry(&self) -> Option<GicGeometry> {
+        Some(gic::geometry(MAX_VCPUS))
     }
 
     fn create_vm(&self, config: &VmConfig) -> Result<Arc<dyn Vm>, HvError> {
@@ -82,6 +92,7 @@ impl Engine for Software {
             processor: self.processor,
             ipa_bits: config.ipa_bits,
             domain: Arc::default(),
+            gic: OnceLock::new(),
         }))
     }
 }
@@ -93,6 +104,7 @@ struct SoftwareVm {
     processor: Processor,
     ipa_bits: u32,
     domain: Arc<Domain>,
+    gic: OnceLock<Arc<SharedGic>>,
 }
 
 impl Vm for SoftwareVm {
@@ -112,11 +124,23 @@ impl Vm for SoftwareVm {
         self.memory.uses_host_memory(host, size)
     }
 
+    fn create_gic(&self, config: &GicConfig) -> Result<Arc<dyn InterruptController>, HvError> {
+        let gic = Arc::new(SharedGic::new(config));
+        self.gic.set(gic.clone()).map_err(|_| HvError::GicExists)?;
+        Ok(gic)
+    }
+
     fn create_vcpu(&self, id: u64, _config: &VcpuConfig) -> Result<Box<dyn Vcpu>, HvError> {
         let bell = Arc::new(Bell(Arc::new(Attention::default())));
         self.memory.attend(&bell.0);
         // MPIDR_EL1: bit 31 is RES1, affinity 0 is the vCPU's number until its user says more.
-        let cpu = Cpu::of(self.processor, self.ipa_bits, 1 << 31 | id);
+        let mpidr = 1 << 31 | id;
+        let mut cpu = Cpu::of(self.processor, self.ipa_bits, mpidr);
+        if let Some(gic) = self.gic.get() {
+            cpu.gic = Some(gic.connect(id as usize, mpidr, &bell.0));
+            let pfr0 = cpu.get(SysReg::ID_AA64PFR0_EL1);
+            cpu.set(SysReg::ID_AA64PFR0_EL1, pfr0::GIC.set(pfr0, pfr0::GIC_SYSTEM_REGISTERS));
+        }
         Ok(Box::new(SoftwareVcpu {
             cpu,
             tlb: Tlb::of(self.domain.join(&bell.0)),
@@ -162,6 +186,65 @@ fn check_cpsr(pstate: Pstate) -> Result<(), HvError> {
     }
 }
 
+/// The ticks of CNTFRQ_EL0 in a duration, rounded up: a deadline must not come early.
+fn duration(ticks: u64) -> Duration {
+    let nanoseconds = (u128::from(ticks) * 1_000_000_000).div_ceil(u128::from(COUNTER_HZ));
+    Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
+}
+
+/// How long a WFE waits that comes after a load-exclusive. Another PE's store to the marked
+/// location is an event as well (DDI 0487 D1.6.1, the global monitor), and nobody tells of it here:
+/// the guest looks again.
+const MARKED_WAIT: Duration = Duration::from_micros(50);
+
+impl SoftwareVcpu {
+    /// Sleeps until there is an interrupt, a deadline of a timer, or somebody who wants out; in WFE
+    /// also until there is an event.
+    fn wait(&mut self, which: Wait) {
+        let bell = &self.bell.0;
+        let event = if which == Wait::Event { Attention::EVENT } else { 0 };
+        let wake = Attention::CANCEL | Attention::INTERRUPT | event;
+        loop {
+            let now = (self.clock)();
+            bell.take(Attention::INTERRUPT);
+            self.cpu.drive_ppis(now);
+            if self.cpu.wakes(which) || bell.pending() & Attention::CANCEL != 0 {
+                return;
+            }
+            // The event that ends a WFE is used up by it.
+            if bell.take(event) != 0 {
+                return;
+            }
+            let mut limit = self.cpu.next_timer(now).map(duration);
+            let mut last = false;
+            if which == Wait::Event {
+                let marked = self.cpu.exclusive.is_some().then_some(MARKED_WAIT);
+                let stream = self.cpu.next_event(now).map(duration);
+                for more in [marked, stream].into_iter().flatten() {
+                    if limit.is_none_or(|limit| more < limit) {
+                        (limit, last) = (Some(more), true);
+                    }
+                }
+            }
+            bell.sleep(wake, limit);
+            if last {
+                return;
+            }
+        }
+    }
+}
+
+/// The register of the CPU interface with an ID of `hv_gic_icc_reg_t`.
+fn cpu_interface_register(id: u16) -> Result<Icc, HvError> {
+    let found = SysReg::ALL.iter().map(|register| register.row()).find_map(|row| match row.kind {
+        Kind::InterruptController(icc) if row.encoding.0 == id => {
+            Gic::has_register(icc).then_some(icc)
+        }
+        _ => None,
+    });
+    found.ok_or(HvError::NoSysReg(id))
+}
+
 impl Vcpu for SoftwareVcpu {
     fn run(&mut self) -> Result<Exit, HvError> {
         check_cpsr(self.cpu.pstate)?;
@@ -179,10 +262,17 @@ impl Vcpu for SoftwareVcpu {
         // A hypervisor enters its guest by an exception return, which clears the local exclusive
         // monitor (DDI 0487, `AArch64.ExceptionReturn`).
         self.cpu.exclusive = None;
-        let start = (self.stopwatch.read)();
-        let Self { cpu, tlb, code, memory, bell, clock, .. } = self;
-        let exit = interp::run(cpu, tlb, code, memory, &bell.0, &*clock);
-        self.ran_for += (self.stopwatch.read)().saturating_sub(start);
+        self.cpu.stepped = None;
+        let exit = loop {
+            let start = (self.stopwatch.read)();
+            let Self { cpu, tlb, code, memory, bell, clock, .. } = self;
+            let end = interp::run(cpu, tlb, code, memory, &bell.0, &*clock);
+            self.ran_for += (self.stopwatch.read)().saturating_sub(start);
+            match end {
+                End::Exit(exit) => break exit,
+                End::Wait(which) => self.wait(which),
+            }
+        };
         // The lines hold for one run.
         self.cpu.irq = false;
         self.cpu.fiq = false;
@@ -229,6 +319,11 @@ impl Vcpu for SoftwareVcpu {
 
     fn set_sys_reg(&mut self, id: u16, value: u64) -> Result<(), HvError> {
         let written = sysreg::api_write(&mut self.cpu, id, value, &self.clock);
+        if let Some(gic) = &self.cpu.gic
+            && Some(id) == SysReg::MPIDR_EL1.api_id()
+        {
+            gic.set_affinity(self.cpu.get(SysReg::MPIDR_EL1));
+        }
         self.cpu.regime_changed();
         written.ok_or(HvError::NoSysReg(id))
     }
@@ -286,6 +381,29 @@ impl Vcpu for SoftwareVcpu {
 
     fn set_trap_debug_reg_accesses(&mut self, trap: bool) {
         self.cpu.trap_debug_reg_accesses = trap;
+    }
+
+    fn redistributor_register(&mut self, offset: u32) -> Result<u64, HvError> {
+        self.cpu.drive_ppis((self.clock)());
+        Ok(self.cpu.gic.as_ref().ok_or(HvError::NoGic)?.redistributor_register(offset))
+    }
+
+    fn set_redistributor_register(&mut self, offset: u32, value: u64) -> Result<(), HvError> {
+        self.cpu.drive_ppis((self.clock)());
+        let gic = self.cpu.gic.as_ref().ok_or(HvError::NoGic)?;
+        gic.set_redistributor_register(offset, value);
+        Ok(())
+    }
+
+    fn cpu_interface_register(&self, id: u16) -> Result<u64, HvError> {
+        let gic = self.cpu.gic.as_ref().ok_or(HvError::NoGic)?;
+        Ok(gic.read(cpu_interface_register(id)?))
+    }
+
+    fn set_cpu_interface_register(&mut self, id: u16, value: u64) -> Result<(), HvError> {
+        let gic = self.cpu.gic.as_ref().ok_or(HvError::NoGic)?;
+        gic.write(cpu_interface_register(id)?, value);
+        Ok(())
     }
 
     fn exec_time(&self) -> u64 {

@@ -1,8 +1,10 @@
 //! The architectural state of one processing element, and nothing of how it is executed.
 
+use crate::gic::CpuInterface;
 use crate::mmu::Regime;
 use crate::model::{Feature, Processor};
 use crate::pmu::Pmu;
+use anyvisor_arch::esr::Wait;
 use anyvisor_arch::pstate;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_timer::Timer;
@@ -73,7 +75,7 @@ pub struct Cpu {
     pub event: bool,
     /// The virtual timer.
     pub vtimer: Timer,
-    /// The physical timer. Its output goes nowhere while there is no GIC.
+    /// The physical timer. Its output goes to the GIC, if there is one.
     pub ptimer: Timer,
     /// CNTVCT_EL0 = host counter - this.
     pub vtimer_offset: u64,
@@ -83,6 +85,8 @@ pub struct Cpu {
     pub irq: bool,
     /// See `irq`.
     pub fiq: bool,
+    /// This PE's end of the GIC, if the VM has one.
+    pub gic: Option<CpuInterface>,
     /// An SError interrupt that waits to be taken: its ISS.
     pub serror: Option<u64>,
     /// The OS Lock, which keeps debug exceptions off while it is held.
@@ -91,6 +95,8 @@ pub struct Cpu {
     pub trap_debug_exceptions: bool,
     /// Accesses to debug registers go to the caller of the API.
     pub trap_debug_reg_accesses: bool,
+    /// The last instruction was stepped (`None`: it was not); whether it was a load-exclusive.
+    pub stepped: Option<bool>,
     /// Translations that a TLB may hold are stale: drop them all before the next access.
     pub tlb_stale: bool,
     /// What address translation derives from SCTLR, TCR, TTBR and PSTATE.
@@ -128,10 +134,12 @@ impl Cpu {
             vtimer_mask: false,
             irq: false,
             fiq: false,
+            gic: None,
             serror: None,
             os_lock: false,
             trap_debug_exceptions: false,
             trap_debug_reg_accesses: false,
+            stepped: None,
             tlb_stale: false,
             regime: Regime::default(),
             ipa_bits,
@@ -163,10 +171,19 @@ impl Cpu {
         pstate::SPSR_FIELDS | if bti { pstate::BTYPE } else { 0 }
     }
 
-    /// Whether any interrupt waits, masked or not: what WFI waits for.
+    /// Whether an interrupt ends a wait (DDI 0487 D1.6): WFI's whether it is masked or not, WFE's
+    /// only if it can be taken.
+    pub fn wakes(&self, which: Wait) -> bool {
+        let heard = |mask| which == Wait::Interrupt || !self.pstate.any(mask);
+        self.irq_line() && heard(pstate::I)
+            || self.fiq_line() && heard(pstate::F)
+            || self.serror.is_some() && heard(pstate::A)
+    }
+
+    /// Whether any interrupt waits, masked or not.
     #[inline(always)]
     pub fn interrupt_pending(&self) -> bool {
-        self.irq || self.fiq || self.serror.is_some()
+        self.irq_line() || self.fiq_line() || self.serror.is_some()
     }
 
     /// Replaces PSTATE, with what follows from it for address translation.

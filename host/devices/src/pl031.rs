@@ -60,6 +60,14 @@ impl Pl031 {
         self.raw && self.mask
     }
 
+    /// In how many seconds the line will rise by itself: somebody should ask then. `None`: it is
+    /// high already, or held back, or the match is this second's, which has been.
+    pub fn rises_in(&mut self, now: u64) -> Option<u32> {
+        self.observe(now);
+        let left = self.matched.wrapping_sub(self.seen);
+        (self.mask && !self.raw && left != 0).then_some(left)
+    }
+
     /// Reads the register at `offset`.
     pub fn read(&mut self, offset: u64, now: u64) -> u32 {
         self.observe(now);
@@ -124,6 +132,21 @@ mod tests {
         assert!(!rtc.line(107));
         rtc.write(0x004, 107, 107);
         assert!(rtc.line(107), "a match with this second");
+    }
+
+    #[test]
+    fn it_says_when_the_line_will_rise() {
+        let mut rtc = Pl031::new(100);
+        rtc.write(0x004, 105, 100);
+        assert_eq!(rtc.rises_in(100), None, "masked");
+        rtc.write(0x010, 1, 100);
+        assert_eq!(rtc.rises_in(102), Some(3));
+        assert_eq!(rtc.rises_in(105), None, "it is high");
+        rtc.write(0x01c, 1, 105);
+        assert_eq!(rtc.rises_in(105), None, "this second's match has been");
+        assert_eq!(rtc.rises_in(106), Some(u32::MAX), "a whole turn later");
+        rtc.write(0x008, 104, 106);
+        assert_eq!(rtc.rises_in(106), Some(1), "the clock was put back");
     }
 
     #[test]

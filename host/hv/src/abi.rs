@@ -18,9 +18,9 @@ pub type hv_simd_fp_uchar16_t = u128;
 pub type hv_vm_config_t = *mut c_void;
 /// A vCPU's configuration: a handle, see [`crate::object`].
 pub type hv_vcpu_config_t = *mut c_void;
-/// A GIC's configuration: always null for now.
+/// A GIC's configuration: a handle, see [`crate::object`].
 pub type hv_gic_config_t = *mut c_void;
-/// A GIC's saved state: always null for now.
+/// A GIC's saved state: a handle, see [`crate::object`].
 pub type hv_gic_state_t = *mut c_void;
 
 /// `hv_exit_reason_t`: why [`crate::vcpu::hv_vcpu_run`] returned.

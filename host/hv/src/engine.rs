@@ -9,7 +9,7 @@
 //! every such call, `hv_vm_create` first of all, answer HV_BAD_ARGUMENT and log why. A Rust program
 //! that links this crate may choose by [`choose`] instead.
 
-use crate::{clock, stopwatch};
+use crate::{clock, notice, stopwatch};
 use anyvisor_cpu::Software;
 use anyvisor_cpu::model::{Model, Processor};
 use anyvisor_cpu::software::Stopwatch;
@@ -25,6 +25,7 @@ static ENGINE: OnceLock<Result<Software, HvError>> = OnceLock::new();
 
 /// The software engine: it runs on every machine.
 fn software(processor: Processor) -> Software {
+    notice::check();
     stopwatch::start();
     let stopwatch = Stopwatch { read: stopwatch::read, nanoseconds: stopwatch::nanoseconds };
     Software { clock: clock::ticks, stopwatch, processor }

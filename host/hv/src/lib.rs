@@ -1,13 +1,16 @@
 //! Apple's Hypervisor.framework for arm64, on machines that are not Apple silicon.
 //!
 //! The crate defines the `hv_*` functions (and `os_release`) that `applevisor-sys` 1.0 declares,
-//! by Apple's C ABI, and `mach_absolute_time`, which the timer's contract refers to. A program written against `applevisor` links with it by one line:
+//! by Apple's C ABI, and `mach_absolute_time` with `mach_timebase_info`, which the timer's contract
+//! refers to. A program written against `applevisor` links with it by one line:
 //!
 //! ```
 //! use anyvisor_hv as _;
 //! ```
 //!
-//! On macOS the crate is empty, and the same program runs on Apple's framework.
+//! On macOS the crate is empty, and the same program runs on Apple's framework. `examples/` has
+//! three such programs, and `lifecycle`, which the benchmarks time. For C, the crate `anyvisor-framework` makes libraries of this one, and
+//! `include/` has the headers.
 //!
 //! ```text
 //!   applevisor, applevisor-sys, a C program
@@ -34,6 +37,12 @@
 //! points to memory of the type that the header names, and host memory mapped into the guest
 //! stays readable and writable until it is unmapped or the VM is destroyed.
 //!
+//! # Why a call was refused
+//!
+//! `ANYVISOR_LOG=warn` (or `debug`, to see also what is not supported) writes a line for each
+//! refused call to standard error: the function, the argument, its value, the rule and the code. A
+//! program with a logger of its own (crate `log`) gets these lines there instead. See [`notice`].
+//!
 //! # Which processor a guest sees
 //!
 //! `ANYVISOR_CPU=m1` (the default) or `m2`; `ANYVISOR_PMU=1` adds performance monitors, which
@@ -41,13 +50,16 @@
 //!
 //! # Differences from Apple's framework
 //!
-//! - The functions of the GIC and of SME answer `HV_UNSUPPORTED`; so does a VM with EL2.
-//! - `hv_vcpu_set_simd_fp_reg` takes its 16 bytes as an integer, as `applevisor-sys` passes them
-//!   on stable Rust: Apple's header has a vector, which C passes in a vector register.
+//! - The functions of SME answer `HV_UNSUPPORTED`; so do a VM with EL2, and the GIC's registers
+//!   that exist with EL2 only.
+//! - `hv_vcpu_set_simd_fp_reg` has two symbols, one for an integer as `applevisor-sys` passes it on
+//!   stable Rust, and one for the vector of C: see [`registers`]. Who finds the function by name
+//!   (`dlsym`) gets the former.
 //! - `hv_vm_deallocate` refuses memory that is still mapped into the guest with `HV_BUSY`: here it
 //!   is this process that would run into the hole.
 //! - Enumerations are taken as 32-bit integers, which is what the binding declares. Where the
-//!   header has 16 or 64 bits (`hv_sys_reg_t`, `hv_allocate_flags_t`), the low bits count.
+//!   header has 16 or 64 bits (`hv_sys_reg_t`, most of the GIC's, `hv_allocate_flags_t`), the low
+//!   bits count.
 //! - The host is a Unix system: [`memory`] is built on `mmap`.
 
 #![cfg(not(target_os = "macos"))]
@@ -71,5 +83,7 @@ pub mod vm_config;
 
 mod answer;
 pub mod engine;
+pub mod notice;
 mod pointer;
+mod slack;
 mod stopwatch;

@@ -10,6 +10,7 @@
 
 use crate::abi::{hv_ipa_t, hv_memory_flags_t, hv_return_t};
 use crate::answer::answer;
+use crate::notice::notice;
 use crate::pointer::Out;
 use crate::vm;
 use anyvisor_vm::{HvError, Perms};
@@ -110,7 +111,8 @@ fn release(start: *mut c_void, size: usize) {
     // SAFETY: the callers pass parts of a mapping of `reserve` that nobody uses any more.
     let result = unsafe { libc::munmap(start, size) };
     if result != 0 {
-        log::warn!("munmap of {size:#x} bytes at {start:?}: {}", std::io::Error::last_os_error());
+        let error = std::io::Error::last_os_error();
+        notice(log::Level::Warn, format_args!("munmap of {size:#x} bytes at {start:?}: {error}"));
     }
 }
 

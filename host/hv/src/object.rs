@@ -7,6 +7,7 @@
 
 use crate::abi::hv_return_t;
 use crate::answer::answer;
+use crate::gic;
 use crate::vm_config::Settings;
 use anyvisor_vm::HvError;
 use std::collections::BTreeMap;
@@ -20,6 +21,10 @@ pub(crate) enum Object {
     VmConfig(Settings),
     /// `hv_vcpu_config_t`: it has nothing to set.
     VcpuConfig,
+    /// `hv_gic_config_t`.
+    GicConfig(gic::Settings),
+    /// `hv_gic_state_t`: what the engine saved.
+    GicState(Vec<u8>),
 }
 
 struct Objects {

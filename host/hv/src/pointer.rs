@@ -39,12 +39,19 @@ impl<T> Out<T> {
 pub(crate) unsafe fn array<'a, T>(
     what: &'static str,
     pointer: *const T,
-    count: u32,
+    count: usize,
 ) -> Result<&'a [T], HvError> {
     if count == 0 {
         return Ok(&[]);
     }
     let start = checked(what, pointer)?;
-    // SAFETY: checked above; readable for `count` values by the caller's promise.
-    Ok(unsafe { std::slice::from_raw_parts(start.as_ptr(), count as usize) })
+    let most = isize::MAX as usize / size_of::<T>().max(1);
+    if count > most {
+        let (addr, size) =
+            (pointer.addr() as u64, (count as u64).saturating_mul(size_of::<T>() as u64));
+        return Err(HvError::HostWraps { addr, size });
+    }
+    // SAFETY: aligned, not null and no larger than an object can be, checked above; readable for
+    // `count` values by the caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts(start.as_ptr(), count) })
 }

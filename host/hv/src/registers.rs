@@ -2,6 +2,8 @@
 
 use crate::abi::{hv_return_t, hv_simd_fp_uchar16_t, hv_vcpu_t};
 use crate::vcpu::{get, set};
+use crate::vm;
+use anyvisor_arch::sysreg::SysReg;
 use anyvisor_vm::{HvError, Reg};
 
 /// The register with the number `reg` in `hv_reg_t`.
@@ -61,11 +63,18 @@ pub unsafe extern "C" fn hv_vcpu_get_simd_fp_reg(
     unsafe { get("hv_vcpu_get_simd_fp_reg", vcpu, "value", value, |v| Ok(v.simd_reg(simd(reg)?))) }
 }
 
-/// Writes Q0 to Q31.
+/// Writes Q0 to Q31, for Rust: the value is a 128-bit integer, passed in two general registers.
 ///
-/// The value is an integer argument, as the binding passes it: on x86-64 in two general
-/// registers, where C would pass the header's vector in a vector register; on AArch64 in a pair
-/// of X registers, where Apple's ABI has V0.
+/// ```text
+///   who calls                symbol                                   value
+///   applevisor-sys (stable)  hv_vcpu_set_simd_fp_reg                  RDX:RCX     X2, X3
+///   C, by our header         anyvisor_vcpu_set_simd_fp_reg_by_vector  XMM0        V0
+///                                                                     (x86-64)    (AArch64)
+/// ```
+///
+/// Apple's header has a vector of 16 bytes, and Apple's framework takes it in V0; the binding's
+/// `u128` goes elsewhere by every ABI (System V's, AAPCS64). So one symbol cannot serve both: the
+/// header gives C's calls another name, and the source of neither program changes.
 #[unsafe(no_mangle)]
 pub extern "C" fn hv_vcpu_set_simd_fp_reg(
     vcpu: hv_vcpu_t,
@@ -76,6 +85,30 @@ pub extern "C" fn hv_vcpu_set_simd_fp_reg(
         v.set_simd_reg(simd(reg)?, value);
         Ok(())
     })
+}
+
+/// 16 bytes in a vector register, as C passes `hv_simd_fp_uchar16_t`.
+#[cfg(target_arch = "x86_64")]
+pub type Vector = core::arch::x86_64::__m128i;
+/// 16 bytes in a vector register, as C passes `hv_simd_fp_uchar16_t`.
+#[cfg(target_arch = "aarch64")]
+pub type Vector = core::arch::aarch64::uint8x16_t;
+/// Elsewhere C passes 16 bytes as it passes an integer of that size.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub type Vector = u128;
+
+/// What C calls by the name of [`hv_vcpu_set_simd_fp_reg`]: the value is a vector.
+// The lint knows no type of a vector register; both ABIs do, and a test calls this from C.
+#[allow(improper_ctypes_definitions)]
+#[unsafe(no_mangle)]
+pub extern "C" fn anyvisor_vcpu_set_simd_fp_reg_by_vector(
+    vcpu: hv_vcpu_t,
+    reg: u32,
+    value: Vector,
+) -> hv_return_t {
+    // SAFETY: both are 16 bytes of which every pattern is a value.
+    let value = unsafe { std::mem::transmute::<Vector, u128>(value) };
+    hv_vcpu_set_simd_fp_reg(vcpu, reg, value)
 }
 
 /// Reads a system register by its ID: op0, op1, CRn, CRm, op2 in 16 bits.
@@ -92,7 +125,13 @@ pub unsafe extern "C" fn hv_vcpu_get_sys_reg(
 /// Writes a system register by its ID.
 #[unsafe(no_mangle)]
 pub extern "C" fn hv_vcpu_set_sys_reg(vcpu: hv_vcpu_t, reg: u32, value: u64) -> hv_return_t {
-    set("hv_vcpu_set_sys_reg", vcpu, |v| v.set_sys_reg(system(reg), value))
+    set("hv_vcpu_set_sys_reg", vcpu, |v| {
+        v.set_sys_reg(system(reg), value)?;
+        if SysReg::from_api_id(system(reg)) == Some(SysReg::MPIDR_EL1) {
+            vm::affinity_is_set(vcpu);
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]

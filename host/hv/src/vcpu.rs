@@ -19,6 +19,7 @@ use crate::abi::{
 };
 use crate::answer::answer;
 use crate::pointer::{Out, array};
+use crate::slack::InTime;
 use crate::vcpu_config;
 use crate::vm::{self, Seat};
 use anyvisor_vm::{Exit, HvError, Vcpu};
@@ -30,6 +31,7 @@ use std::ptr::NonNull;
 struct Current {
     vcpu: Box<dyn Vcpu>,
     record: Record,
+    _in_time: InTime,
     seat: Seat,
 }
 
@@ -110,12 +112,12 @@ pub(crate) unsafe fn get<T>(
     id: hv_vcpu_t,
     what: &'static str,
     out: *mut T,
-    read: impl FnOnce(&dyn Vcpu) -> Result<T, HvError>,
+    read: impl FnOnce(&mut dyn Vcpu) -> Result<T, HvError>,
 ) -> hv_return_t {
     answer(call, || {
         // SAFETY: the caller's promise.
         let out = unsafe { Out::new(what, out) }?;
-        out.put(with(id, |current| read(&*current.vcpu))?);
+        out.put(with(id, |current| read(&mut *current.vcpu))?);
         Ok(())
     })
 }
@@ -141,7 +143,8 @@ fn create(config: hv_vcpu_config_t) -> Result<(hv_vcpu_t, *const hv_vcpu_exit_t)
             return Err(HvError::ThreadHasVcpu(current.seat.id));
         }
         let (seat, vcpu) = vm::take_seat()?;
-        let created = current.insert(Current { vcpu, record: Record::new(), seat });
+        let created =
+            current.insert(Current { vcpu, record: Record::new(), _in_time: InTime::new(), seat });
         Ok((created.seat.id, created.record.0.as_ptr().cast_const()))
     });
     created.unwrap_or(Err(HvError::ThreadEnds))
@@ -210,7 +213,7 @@ pub extern "C" fn hv_vcpu_run(vcpu: hv_vcpu_t) -> hv_return_t {
 pub unsafe extern "C" fn hv_vcpus_exit(vcpus: *const hv_vcpu_t, vcpu_count: u32) -> hv_return_t {
     answer("hv_vcpus_exit", || {
         // SAFETY: the caller's promise.
-        vm::cancel(unsafe { array("vcpus", vcpus, vcpu_count) }?)
+        vm::cancel(unsafe { array("vcpus", vcpus, vcpu_count as usize) }?)
     })
 }
 

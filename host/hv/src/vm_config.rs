@@ -31,6 +31,17 @@ impl Granule {
         }
     }
 
+    /// The widest IPA that tables of this granule reach, in bits: `kern.hv.ipa_size_4k` and
+    /// `kern.hv.ipa_size_16k` of an Apple machine. The API tells the wider one only
+    /// (`hv_vm_config_get_max_ipa_size`), so a VM that has both is refused when it is created: our
+    /// choice of the moment, and of `HV_UNSUPPORTED`, as for any IPA that is too wide.
+    fn max_ipa_bits(self) -> u32 {
+        match self {
+            Self::Kib4 => 40,
+            Self::Kib16 => 42,
+        }
+    }
+
     fn from_abi(value: u32) -> Result<Self, HvError> {
         match value {
             0 => Ok(Self::Kib4),
@@ -62,6 +73,10 @@ impl Settings {
             return Err(HvError::Unsupported("EL2 in a VM"));
         }
         let ipa_bits = if self.ipa_bits == 0 { default_ipa_bits() } else { self.ipa_bits };
+        let max = self.granule.max_ipa_bits();
+        if ipa_bits > max {
+            return Err(HvError::IpaSize { bits: ipa_bits, max });
+        }
         Ok(VmConfig { ipa_bits, granule: self.granule.bytes() })
     }
 
@@ -91,7 +106,7 @@ fn with<R>(
 ) -> Result<R, HvError> {
     object::with("config", config, |object| match object {
         Object::VmConfig(settings) => Some(work(settings)),
-        Object::VcpuConfig => None,
+        _ => None,
     })?
 }
 

@@ -1,42 +1,42 @@
-//! Things that happen later: a thread that waits for deadlines and stops the vCPU when one is
-//! reached.
+//! Things that happen later, or elsewhere: what the machine's own thread waits for.
 //!
 //! ```text
-//!   vCPU thread                               alarm thread
-//!   -----------                               ------------
-//!   set(deadline, event)  -- bell ----------> sleeps until the earliest deadline
-//!   vcpu.run()                                moves the event to `due`
-//!      ... Canceled  <-- hv_vcpus_exit -----  wakes whoever sleeps in WFI
-//!   take_due()
+//!   a vCPU's thread, the input's                 the machine's thread (Machine::run)
+//!   ----------------------------                 -----------------------------------
+//!   set(deadline, event)    -- bell -----------> next(): sleeps until the earliest deadline
+//!   send(event)             -- bell -----------> Due(event): a line, a message, a vCPU's notice
+//!   stop(why)               -- bell -----------> Stop: the first one counts
 //! ```
 //!
-//! A cancel that comes while the vCPU does not run is kept by the framework for its next run,
-//! so no event is lost between `take_due` and `run`; at worst a run is cancelled for nothing.
-//! The thread ends with the [`Alarm`], before the VM does: it holds a reference to the VM.
+//! Two alarms are set again and again by what a guest does, and are one each: the clock's match
+//! and the console's flush.
 
+use crate::processors::Notice;
 use crate::run::Stop;
-use applevisor::prelude::{GicDisabled, Vcpu, VcpuHandle, VirtualMachineInstance};
+use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What happens at a deadline.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The guest had its time.
     Timeout,
-    /// The guest asked for a cancelled entry.
-    Cancel,
-    /// The guest asked for a change of an interrupt line.
-    Line {
-        /// LINE_IRQ or LINE_FIQ.
-        line: u64,
+    /// Something for one vCPU.
+    Notice(u8, Notice),
+    /// The line of an SPI.
+    Spi {
+        /// Which one.
+        intid: u32,
         /// LEVEL_LOW, ...
         level: u64,
     },
-    /// Another vCPU did something that ends the machine.
-    Stop(Stop),
+    /// A message.
+    Message {
+        /// Its INTID.
+        intid: u32,
+    },
     /// Bytes for the console came in.
     Input {
         /// The bytes.
@@ -44,6 +44,26 @@ pub enum Event {
         /// Told when the guest has taken the last of them.
         taken: SyncSender<()>,
     },
+    /// The clock may have reached its match.
+    Clock,
+    /// The console's last line has waited long enough for its end.
+    Flush,
+}
+
+impl Event {
+    /// Whether the guest's past made it: a reset forgets it.
+    fn is_the_guests(&self) -> bool {
+        !matches!(self, Self::Timeout | Self::Input { .. })
+    }
+}
+
+/// What [`Alarm::next`] waited for.
+#[derive(Debug)]
+pub enum Next {
+    /// A deadline was reached.
+    Due(Event),
+    /// The machine stops.
+    Stop(Stop),
 }
 
 /// Events that a guest may have waiting: each costs memory of ours.
@@ -51,18 +71,49 @@ const MOST_EVENTS: usize = 4096;
 
 #[derive(Default)]
 struct State {
-    later: Vec<(Instant, Event)>,
-    due: Vec<Event>,
+    /// In the order of deadlines; of equal ones, in the order in which they were set.
+    later: VecDeque<(Instant, Event)>,
+    clock: Option<Instant>,
+    flush: Option<Instant>,
+    stop: Option<Stop>,
     end: bool,
 }
+
+impl State {
+    /// Whether it is now the first: then there is something earlier to wait for.
+    fn insert(&mut self, deadline: Instant, event: Event) -> bool {
+        let place = self.later.partition_point(|(other, _)| *other <= deadline);
+        self.later.insert(place, (deadline, event));
+        place == 0
+    }
+
+    /// The earliest deadline.
+    fn earliest(&self) -> Option<Instant> {
+        let first = self.later.front().map(|(deadline, _)| *deadline);
+        [first, self.clock, self.flush].into_iter().flatten().min()
+    }
+
+    /// What is due by now, one at a time.
+    fn take(&mut self, now: Instant) -> Option<Event> {
+        if self.clock.take_if(|deadline| *deadline <= now).is_some() {
+            return Some(Event::Clock);
+        }
+        if self.flush.take_if(|deadline| *deadline <= now).is_some() {
+            return Some(Event::Flush);
+        }
+        self.later.pop_front_if(|(deadline, _)| *deadline <= now).map(|(_, event)| event)
+    }
+}
+
+/// The alarm of a machine.
+#[derive(Default)]
+pub struct Alarm(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    /// Rung when `later` or `end` changed.
+    /// Rung when there is something earlier to wait for.
     bell: Condvar,
-    /// Rung when `due` got something.
-    wake: Condvar,
 }
 
 impl Shared {
@@ -72,130 +123,162 @@ impl Shared {
     }
 }
 
-/// A sleeping thread's timer fires up to this much late; the last of a wait is spun.
-const SPIN: Duration = Duration::from_micros(80);
-
-/// The alarm of one vCPU.
-pub struct Alarm {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
-}
-
 impl Alarm {
-    /// Starts the thread that will stop `vcpu`.
-    ///
-    /// # Errors
-    /// The operating system's, if it has no thread for us.
-    pub fn new(
-        vm: VirtualMachineInstance<GicDisabled>,
-        vcpu: &Vcpu,
-    ) -> Result<Self, std::io::Error> {
-        let shared = Arc::<Shared>::default();
-        let (theirs, handle) = (shared.clone(), vcpu.get_handle());
-        let thread = std::thread::Builder::new()
-            .name("alarm".into())
-            .spawn(move || watch(&theirs, &vm, &handle))?;
-        Ok(Self { shared, thread: Some(thread) })
-    }
-
     /// Lets `event` happen at `deadline`; false if too many wait already.
     pub fn set(&self, deadline: Instant, event: Event) -> bool {
-        let mut state = self.shared.lock();
+        let mut state = self.0.lock();
         if state.later.len() >= MOST_EVENTS {
             return false;
         }
-        state.later.push((deadline, event));
-        self.shared.bell.notify_one();
+        if state.insert(deadline, event) {
+            self.0.bell.notify_one();
+        }
         true
     }
 
-    /// A way for another thread to make things happen.
+    /// When [`Event::Clock`] is to come; it replaces what was set before.
+    pub fn set_clock(&self, deadline: Option<Instant>) {
+        self.0.lock().clock = deadline;
+        self.0.bell.notify_one();
+    }
+
+    /// When [`Event::Flush`] is to come.
+    pub fn set_flush(&self, deadline: Instant) {
+        self.0.lock().flush = Some(deadline);
+        self.0.bell.notify_one();
+    }
+
+    /// Stops the machine, unless something else has already.
+    pub fn stop(&self, stop: Stop) {
+        self.0.lock().stop.get_or_insert(stop);
+        self.0.bell.notify_one();
+    }
+
+    /// A way for a thread that knows nothing of the machine to make things happen.
     pub fn remote(&self) -> Remote {
-        Remote(self.shared.clone())
+        Remote(self.0.clone())
     }
 
-    /// What is due, in the order in which it became so.
-    pub fn take_due(&self) -> Vec<Event> {
-        std::mem::take(&mut self.shared.lock().due)
-    }
-
-    /// Sleeps until `deadline` (`None`: for ever) or until something is due.
-    pub fn sleep(&self, deadline: Option<Instant>) {
-        let mut state = self.shared.lock();
-        while state.due.is_empty() {
-            state = match deadline {
-                None => self.shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
+    /// Waits for what comes next.
+    pub fn next(&self) -> Next {
+        let mut state = self.0.lock();
+        loop {
+            if let Some(stop) = state.stop.take() {
+                return Next::Stop(stop);
+            }
+            let now = Instant::now();
+            if let Some(event) = state.take(now) {
+                // Under the lock: no other stop gets in between, and is obeyed instead.
+                if matches!(event, Event::Timeout) {
+                    return Next::Stop(Stop::Timeout);
+                }
+                return Next::Due(event);
+            }
+            state = match state.earliest() {
+                None => self.0.bell.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left <= SPIN {
-                        drop(state);
-                        while Instant::now() < deadline {
-                            std::hint::spin_loop();
-                        }
-                        return;
-                    }
-                    let woken = self.shared.wake.wait_timeout(state, left - SPIN);
-                    woken.unwrap_or_else(PoisonError::into_inner).0
+                    let rung = self.0.bell.wait_timeout(state, deadline - now);
+                    rung.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
+    }
+
+    /// Forgets what the guest has set, and why it stopped.
+    pub fn reset(&self) {
+        let mut state = self.0.lock();
+        state.later.retain(|(_, event)| !event.is_the_guests());
+        state.clock = None;
+        state.flush = None;
+        state.stop = None;
     }
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        self.shared.lock().end = true;
-        self.shared.bell.notify_one();
-        if let Some(thread) = self.thread.take() {
-            // It does nothing that panics; if it did, the vCPU is going away all the same.
-            let _ = thread.join();
-        }
+        self.0.lock().end = true;
     }
 }
 
-/// Makes things happen from another thread, for as long as there is a VM to see them.
+/// Makes things happen from another thread, for as long as there is a machine to see them.
 #[derive(Clone)]
 pub struct Remote(Arc<Shared>);
 
 impl Remote {
-    /// Lets `event` happen now; false if the VM is gone.
+    /// Lets `event` happen now; false if the machine is gone.
     pub fn send(&self, event: Event) -> bool {
         let mut state = self.0.lock();
         if state.end {
             return false;
         }
-        state.later.push((Instant::now(), event));
-        self.0.bell.notify_one();
+        if state.insert(Instant::now(), event) {
+            self.0.bell.notify_one();
+        }
         true
     }
 }
 
-/// The alarm thread.
-fn watch(shared: &Shared, vm: &VirtualMachineInstance<GicDisabled>, vcpu: &VcpuHandle) {
-    let mut state = shared.lock();
-    while !state.end {
-        let now = Instant::now();
-        state.later.sort_by_key(|(deadline, _)| *deadline); // stable: first set, first done
-        let reached = state.later.partition_point(|(deadline, _)| *deadline <= now);
-        if reached > 0 {
-            let events: Vec<_> = state.later.drain(..reached).map(|(_, event)| event).collect();
-            state.due.extend(events);
-            shared.wake.notify_all();
-            // Not under the lock: the call may have to wait for the vCPU's thread.
-            drop(state);
-            if let Err(error) = vm.vcpus_exit(std::slice::from_ref(vcpu)) {
-                log::warn!("a vCPU could not be stopped: {error}");
-            }
-            state = shared.lock();
-            continue;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn intid(next: Next) -> u32 {
+        match next {
+            Next::Due(Event::Message { intid }) => intid,
+            other => panic!("{other:?}"),
         }
-        state = match state.later.first() {
-            None => shared.bell.wait(state).unwrap_or_else(PoisonError::into_inner),
-            Some((deadline, _)) => {
-                let left = *deadline - now;
-                let rung = shared.bell.wait_timeout(state, left);
-                rung.unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
+    }
+
+    #[test]
+    fn events_come_in_the_order_of_their_deadlines() {
+        let alarm = Alarm::default();
+        let now = Instant::now();
+        for (intid, nanoseconds) in [(2, 20), (0, 0), (3, 20), (1, 10)] {
+            assert!(alarm.set(now + Duration::from_nanos(nanoseconds), Event::Message { intid }));
+        }
+        assert_eq!([0; 4].map(|_| intid(alarm.next())), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn the_first_stop_counts_and_comes_before_everything_else() {
+        let alarm = Alarm::default();
+        alarm.set(Instant::now(), Event::Message { intid: 1 });
+        alarm.stop(Stop::Off);
+        alarm.stop(Stop::Reset);
+        assert!(matches!(alarm.next(), Next::Stop(Stop::Off)));
+        assert_eq!(intid(alarm.next()), 1);
+    }
+
+    #[test]
+    fn a_reset_forgets_what_the_guest_has_set_and_nothing_else() {
+        let alarm = Alarm::default();
+        let now = Instant::now();
+        alarm.set(now, Event::Message { intid: 1 });
+        alarm.set(now, Event::Timeout);
+        alarm.set_clock(Some(now));
+        alarm.set_flush(now);
+        alarm.stop(Stop::Reset);
+        alarm.reset();
+        assert!(matches!(alarm.next(), Next::Stop(Stop::Timeout)));
+    }
+
+    #[test]
+    fn a_guest_has_no_more_than_so_many_waiting() {
+        let alarm = Alarm::default();
+        let now = Instant::now();
+        let event = || Event::Message { intid: 0 };
+        assert!((0..MOST_EVENTS).all(|_| alarm.set(now, event())));
+        assert!(!alarm.set(now, event()));
+        assert!(alarm.remote().send(event()), "what comes from outside always has room");
+    }
+
+    #[test]
+    fn a_remote_of_a_machine_that_is_gone_sends_nothing() {
+        let alarm = Alarm::default();
+        let remote = alarm.remote();
+        assert!(remote.send(Event::Flush));
+        drop(alarm);
+        assert!(!remote.send(Event::Flush));
     }
 }

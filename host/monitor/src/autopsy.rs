@@ -1,7 +1,7 @@
 //! What is known of a guest that stopped where it should not have: its registers, the last exits
 //! and the instruction at the PC.
 
-use crate::machine::{Machine, X};
+use crate::cpu::{Cpu, X};
 use crate::trap::mmio;
 use anyvisor_arch::esr::Esr;
 use anyvisor_arch::pstate::Spsr;
@@ -28,9 +28,9 @@ const SYSTEM: [(&str, SysReg); 13] = [
 /// Registers in a line of the report.
 const COLUMNS: usize = 4;
 
-impl Machine {
+impl Cpu {
     /// The report, some lines of text. What cannot be read is left out.
-    pub fn autopsy(&self) -> String {
+    pub(crate) fn autopsy(&self) -> String {
         let mut out = String::new();
         // Writing to a String does not fail.
         let _ = self.write_registers(&mut out);

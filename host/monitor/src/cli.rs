@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::processors::MOST;
+use crate::qos::Class;
 use crate::report::Format;
 use crate::size;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -29,8 +30,8 @@ pub enum Command {
     /// Boot any kernel: an ELF file, or an Image of the Linux arm64 boot protocol
     ///
     /// Its console is the standard output and input. The exit status is 0 if it switched the
-    /// machine off, 3 if it asked for a reset, 1 if it was stopped, 2 for a command line or a
-    /// file that does not fit.
+    /// machine off, 3 if it asked for a reset that it does not get, 1 if it was stopped, 2 for a
+    /// command line or a file that does not fit.
     Boot(Boot),
     /// Take instruction words apart: fields, assembly text, and what the instruction does
     ///
@@ -52,6 +53,9 @@ pub struct Run {
     /// Print a line for each exit, or for each instruction (on an engine that can)
     #[arg(long, value_name = "WHAT")]
     pub trace: Option<Trace>,
+    /// The machines' interrupt controller (default: what each case needs)
+    #[arg(long, value_enum, value_name = "WHICH")]
+    pub gic: Option<Gic>,
     /// Stop a case after this many seconds
     #[arg(long, value_name = "S", default_value = "10", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Duration,
@@ -90,6 +94,22 @@ pub struct Boot {
     /// How many vCPUs the machine has; all but the first wait for PSCI to switch them on
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST)))]
     pub vcpus: u8,
+    /// The machine's interrupt controller
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "v3")]
+    pub gic: Gic,
+    /// What a reset does that the guest asks for
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "restart")]
+    pub on_reset: OnReset,
+    /// How many times it is restarted; the next reset ends it
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub restarts: u32,
+    /// Quality of service of the vCPUs' threads: one class for all, or a list, whose last one
+    /// goes for all that follow
+    #[arg(long, value_enum, value_name = "CLASS", value_delimiter = ',')]
+    pub qos: Vec<Class>,
+    /// Print at the end how long each vCPU ran, and its exits (--qos does, too)
+    #[arg(long)]
+    pub summary: bool,
     /// The processor that the guest sees
     #[command(flatten)]
     pub processor: Processor,
@@ -140,6 +160,34 @@ impl Model {
             Self::M2 => "m2",
         }
     }
+}
+
+/// The interrupt controllers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Gic {
+    /// A GICv3 with a v2m-like MSI frame, by the framework.
+    V3,
+    /// None: the vCPU's interrupt lines are the monitor's.
+    None,
+}
+
+impl Gic {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V3 => "v3",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What a reset does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnReset {
+    /// The machine ends.
+    Stop,
+    /// It starts again, with new RAM and the kernel in it.
+    Restart,
 }
 
 /// What is printed as it happens, on the standard error.
@@ -235,6 +283,14 @@ mod tests {
         for &model in Model::value_variants() {
             let written = model.to_possible_value().unwrap();
             assert_eq!(written.get_name(), model.name());
+        }
+    }
+
+    #[test]
+    fn interrupt_controllers_are_written_as_they_are_named() {
+        for &gic in Gic::value_variants() {
+            let written = gic.to_possible_value().unwrap();
+            assert_eq!(written.get_name(), gic.name());
         }
     }
 

@@ -1,10 +1,12 @@
 //! The three commands, from the command line to the exit status.
 
 use crate::alarm::{Event, Remote};
-use crate::cli::{Boot, List, ListFormat, Run, Trace};
+use crate::cli::{Boot, Gic, List, ListFormat, OnReset, Run, Trace};
 use crate::console::{Console, say, tell};
+use crate::cpu::Findings;
 use crate::image::{CaseInfo, Image, ImageError, cases};
 use crate::machine::{Config, Machine, SetupError};
+use crate::qos::Class;
 use crate::ram::RamRange;
 use crate::report::{self, Report, reporter};
 use crate::run::Stop;
@@ -90,7 +92,8 @@ pub fn run(args: &Run) -> Result<ExitCode, UsageError> {
         .map_err(|error| UsageError::Case { path: args.kernel.clone(), error })?;
 
     let trace = args.trace == Some(Trace::Exits);
-    let suite = Suite { image: &image, ram, timeout: args.timeout, trace };
+    let gic = args.gic.map(|gic| gic == Gic::V3);
+    let suite = Suite { image: &image, ram, timeout: args.timeout, gic, trace };
     let mut report = reporter(args.format);
     let summary = match args.jobs {
         1 => run_all(&suite, &chosen, report.as_mut())?,
@@ -167,22 +170,55 @@ pub fn boot(args: &Boot) -> Result<ExitCode, UsageError> {
     let config = Config {
         image: &image,
         vcpus: args.vcpus,
+        gic: args.gic == Gic::V3,
         ram,
         bootargs: &args.append,
         seal: false,
         timeout: args.timeout,
         trace: args.trace == Some(Trace::Exits),
+        qos: &args.qos,
     };
     let mut machine = Machine::new(&config, Console::stdout())?;
     forward_input(machine.remote());
-    Ok(match machine.run() {
+    let mut restarts = match args.on_reset {
+        OnReset::Stop => 0,
+        OnReset::Restart => args.restarts,
+    };
+    let stop = loop {
+        match machine.run() {
+            Stop::Reset if restarts > 0 => {
+                restarts -= 1;
+                machine.reset()?;
+            }
+            stop => break stop,
+        }
+    };
+    let status = match &stop {
         Stop::Off => ExitCode::SUCCESS,
-        Stop::Reset => ExitCode::from(RESET),
+        Stop::Reset => {
+            if args.on_reset == OnReset::Restart {
+                tell!("anyvisor: {stop} again, after {} restarts", args.restarts);
+            }
+            ExitCode::from(RESET)
+        }
         stop => {
             tell!("anyvisor: {stop}\n{}", machine.autopsy());
             ExitCode::from(FAILED)
         }
-    })
+    };
+    if args.summary || !args.qos.is_empty() {
+        summary(&machine, &args.qos);
+    }
+    Ok(status)
+}
+
+/// A line for each vCPU that was ever on: what it did, and for how long.
+fn summary(machine: &Machine<'_>, qos: &[Class]) {
+    for Findings { number, exec_time, exits, .. } in machine.reports(false) {
+        let class = Class::of(qos, number).map_or(String::new(), |class| format!(", {class}"));
+        let time = exec_time.as_secs_f64();
+        tell!("vCPU {number}{class}: {time:.6} s in the guest; exits: {exits}");
+    }
 }
 
 /// Gives the standard input to the guest, on a thread that ends with the process.

@@ -90,6 +90,12 @@ impl Console {
         }
     }
 
+    /// Whether something waits to be shown.
+    #[inline]
+    pub fn waits(&self) -> bool {
+        matches!(self, Self::Stdout(buffer) if !buffer.is_empty())
+    }
+
     /// What was kept, as text.
     pub fn text(&self) -> String {
         let Self::Capture(kept) = self else { return String::new() };

@@ -4,7 +4,9 @@
 //! one sees the bytes of the register that it names. A narrow write counts at the register's
 //! first byte only, for the peripheral bus has no byte strobes.
 //!
-//! There is no interrupt controller yet: the devices' interrupt lines go nowhere.
+//! What they put out (the levels of their interrupt lines, when the clock will have something to
+//! say, text that waits to be shown) is asked for by [`Devices::take_outputs`]; who asks passes it
+//! on. Without a GIC the lines go nowhere.
 
 use crate::console::Console;
 use anyvisor_abi::map::{RTC_BASE, RTC_SIZE, SCRATCH_BASE, SCRATCH_SIZE, UART_BASE, UART_SIZE};
@@ -12,7 +14,7 @@ use anyvisor_devices::pl011::{self, offset};
 use anyvisor_devices::{Pl011, Pl031, Scratch};
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Which device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,20 @@ impl Device {
     }
 }
 
+/// What the devices put out since it was last asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outputs {
+    /// The UART's line changed to this level.
+    pub uart: Option<bool>,
+    /// The clock's line changed to this level.
+    pub rtc: Option<bool>,
+    /// The clock wants to be looked at then (`None`: not at all), which replaces what it wanted
+    /// before.
+    pub clock: Option<Option<Instant>>,
+    /// Text waits for the end of its line: show it soon.
+    pub text: bool,
+}
+
 /// All of them.
 #[derive(Debug)]
 pub struct Devices {
@@ -60,17 +76,76 @@ pub struct Devices {
     input: VecDeque<u8>,
     /// Told when there are none left: only then more is sent.
     taken: Option<SyncSender<()>>,
+    /// The levels of the lines that were last told.
+    uart_line: bool,
+    rtc_line: bool,
+    /// Something about the clock may have changed.
+    clock_touched: bool,
+    /// Somebody was told that text waits.
+    text_told: bool,
 }
 
 impl Devices {
     /// The devices as firmware leaves them: the UART is on, eight bits, with FIFOs, so that a
     /// kernel can print before it has a driver.
     pub fn new(console: Console) -> Self {
-        let mut uart = Pl011::default();
-        uart.write(offset::LCR_H, pl011::LCR_H_WLEN_8 | pl011::LCR_H_FEN);
-        uart.write(offset::CR, pl011::CR_UARTEN | pl011::CR_TXE | pl011::CR_RXE);
-        let (rtc, scratch) = (Pl031::new(seconds()), Scratch::default());
-        Self { uart, rtc, scratch, console, input: VecDeque::new(), taken: None }
+        Self {
+            uart: uart(),
+            rtc: Pl031::new(seconds()),
+            scratch: Scratch::default(),
+            console,
+            input: VecDeque::new(),
+            taken: None,
+            uart_line: false,
+            rtc_line: false,
+            clock_touched: false,
+            text_told: false,
+        }
+    }
+
+    /// The devices as firmware leaves them, once more; what came in and was not read waits on.
+    pub fn reset(&mut self) {
+        self.uart = uart();
+        self.rtc = Pl031::new(seconds());
+        self.scratch = Scratch::default();
+        self.clock_touched = true;
+        self.feed();
+    }
+
+    /// What changed since the last call.
+    pub fn take_outputs(&mut self) -> Outputs {
+        let mut outputs = Outputs::default();
+        let line = self.uart.line();
+        if line != self.uart_line {
+            self.uart_line = line;
+            outputs.uart = Some(line);
+        }
+        if std::mem::take(&mut self.clock_touched) {
+            let (now, rest) = clock();
+            let line = self.rtc.line(now);
+            if line != self.rtc_line {
+                self.rtc_line = line;
+                outputs.rtc = Some(line);
+            }
+            let left = self.rtc.rises_in(now).map(|s| Duration::from_secs(s.into()) - rest);
+            outputs.clock = Some(left.and_then(|left| Instant::now().checked_add(left)));
+        }
+        if self.console.waits() && !self.text_told {
+            self.text_told = true;
+            outputs.text = true;
+        }
+        outputs
+    }
+
+    /// The time that the clock asked for has come.
+    pub fn look_at_the_clock(&mut self) {
+        self.clock_touched = true;
+    }
+
+    /// Shows what waits on the console.
+    pub fn flush(&mut self) {
+        self.text_told = false;
+        self.console.flush();
     }
 
     /// Reads `bytes` (1, 2, 4, 8) at `offset` of a device.
@@ -116,7 +191,10 @@ impl Devices {
                 }
                 word
             }
-            Device::Rtc => self.rtc.read(offset & !3, seconds()),
+            Device::Rtc => {
+                self.clock_touched = true;
+                self.rtc.read(offset & !3, seconds())
+            }
             Device::Scratch => 0,
         }
     }
@@ -129,7 +207,10 @@ impl Devices {
                     self.console.put(sent.as_slice());
                 }
             }
-            Device::Rtc => self.rtc.write(offset, word, seconds()),
+            Device::Rtc => {
+                self.clock_touched = true;
+                self.rtc.write(offset, word, seconds());
+            }
             Device::Scratch => {}
         }
     }
@@ -149,9 +230,23 @@ impl Devices {
     }
 }
 
-/// The host's seconds since 1970; a clock before that shows 0.
+/// A UART as firmware leaves it.
+fn uart() -> Pl011 {
+    let mut uart = Pl011::default();
+    uart.write(offset::LCR_H, pl011::LCR_H_WLEN_8 | pl011::LCR_H_FEN);
+    uart.write(offset::CR, pl011::CR_UARTEN | pl011::CR_TXE | pl011::CR_RXE);
+    uart
+}
+
+/// The host's seconds since 1970, and the part of the next one that has passed; a clock before
+/// that shows 0.
+fn clock() -> (u64, Duration) {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (since.as_secs(), Duration::from_nanos(since.subsec_nanos().into()))
+}
+
 fn seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    clock().0
 }
 
 #[cfg(test)]
@@ -171,6 +266,48 @@ mod tests {
         assert_eq!(Device::at(RTC_BASE + 4), Some((Device::Rtc, 4)));
         assert_eq!(Device::at(SCRATCH_BASE + 8), Some((Device::Scratch, 8)));
         assert_eq!(Device::at(SCRATCH_BASE + SCRATCH_SIZE), None);
+    }
+
+    #[test]
+    fn the_uarts_line_is_told_when_it_changes() {
+        let mut devices = devices();
+        assert_eq!(devices.take_outputs(), Outputs::default());
+        devices.write(Device::Uart, offset::IMSC, 4, pl011::interrupt::RX.into());
+        devices.write(Device::Uart, offset::IFLS, 4, 0); // an interrupt from two bytes on
+        devices.input(b"ab", None);
+        assert_eq!(devices.take_outputs().uart, Some(true));
+        assert_eq!(devices.take_outputs().uart, None, "told already");
+        devices.read(Device::Uart, offset::DR, 4);
+        assert_eq!(devices.take_outputs().uart, Some(false));
+    }
+
+    #[test]
+    fn the_clock_says_when_it_is_to_be_looked_at() {
+        let mut devices = devices();
+        let (matched, mask) = (0x004, 0x010);
+        let far = seconds() as u32 + 1000;
+        devices.write(Device::Rtc, matched, 4, far.into());
+        assert_eq!(devices.take_outputs().clock, Some(None), "masked: never");
+        devices.write(Device::Rtc, mask, 4, 1);
+        assert!(matches!(devices.take_outputs().clock, Some(Some(_))));
+        assert_eq!(devices.take_outputs().clock, None, "nothing new");
+        devices.write(Device::Rtc, 0x008, 4, u64::from(far)); // the clock is set to the match
+        devices.write(Device::Rtc, matched, 4, far.into());
+        assert_eq!(devices.take_outputs().rtc, Some(true));
+        devices.reset();
+        let outputs = devices.take_outputs();
+        assert_eq!((outputs.rtc, outputs.clock), (Some(false), Some(None)));
+    }
+
+    #[test]
+    fn text_without_an_end_of_line_is_told_once() {
+        let mut devices = Devices::new(Console::Stdout(Vec::new()));
+        devices.write(Device::Uart, offset::DR, 1, b'>'.into());
+        assert!(devices.take_outputs().text);
+        devices.write(Device::Uart, offset::DR, 1, b' '.into());
+        assert!(!devices.take_outputs().text, "somebody knows");
+        devices.flush();
+        assert!(!devices.take_outputs().text);
     }
 
     #[test]

@@ -137,6 +137,11 @@ impl Expectations {
         self.record = Verdict::default();
     }
 
+    /// The vCPU starts anew: what was announced in its last life does not come any more.
+    pub fn drop_unmet(&mut self) {
+        self.complain_unmet("before its vCPU was switched off");
+    }
+
     /// EXIT_RECORD.
     pub fn take(&mut self) -> Verdict {
         self.armed = None;

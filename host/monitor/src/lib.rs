@@ -2,13 +2,15 @@
 //! outside.
 //!
 //! ```text
-//!   file --image--> segments --machine--> VM, RAM, vCPU
+//!   file --image--> segments --machine--> VM, RAM, GIC, vCPUs (processors, cpu)
 //!                                           |
-//!                                run: present lines, enter, exit
+//!                        each vCPU's run: present lines, enter, exit
 //!                                           |
 //!        +----------+-----------+-----------+----------+----------+
 //!     hypercall    mmio        wfx        sysreg     vtimer     cancel      (trap/)
-//!     psci, service devices    alarm     undefined   lines      alarm
+//!     psci, service devices    sleep     undefined   lines    notices
+//!                                           |
+//!            board: what they share; alarm: what happens later, and what stops the machine
 //!                                           |
 //!                          Stop, console, complaints, record
 //!                                           |
@@ -25,13 +27,17 @@ use anyvisor_hv as _;
 
 pub mod alarm;
 pub mod autopsy;
+pub mod board;
 pub mod cli;
 pub mod command;
 pub mod console;
+pub mod cpu;
 pub mod devices;
 pub mod expect;
 pub mod explain;
 pub mod fdt;
+pub mod firmware;
+pub mod gic;
 pub mod image;
 pub mod ktap;
 pub mod lines;
@@ -40,13 +46,15 @@ pub mod machine;
 pub mod mmio_decode;
 pub mod processors;
 pub mod program;
+pub mod qos;
 pub mod ram;
 pub mod record;
+pub mod remedy;
 pub mod report;
+pub mod reset;
 pub mod run;
 #[allow(unsafe_code)]
 pub mod seam;
-mod secondary;
 pub mod select;
 pub mod size;
 pub mod suite;

@@ -1,31 +1,40 @@
-//! One virtual machine: a VM, its RAM, its vCPU and what the monitor knows of them.
+//! One virtual machine: a VM, its RAM, its vCPUs and what the monitor knows of them.
 //!
 //! ```text
-//!   Machine::new     VM, RAM, image, FDT, vCPU as the boot protocol wants it, alarm
-//!   Machine::run     the exit loop                                          (run.rs)
-//!   drop             secondaries, alarm thread, vCPU, RAM, VM: in this order
+//!   Machine::new     VM, GIC, RAM, image, FDT; the vCPUs' threads, each with its vCPU, all off
+//!   Machine::run     vCPU 0 on; what is due happens; a stop: all vCPUs leave the guest
+//!   Machine::reset   everything as new, but for the VM, the GIC and the vCPUs as objects
+//!   drop             the threads end, each with its vCPU; RAM, VM: in this order
+//!
+//!   the machine's thread           vCPU 0's thread        vCPU n's thread      (cpu.rs, run.rs)
+//!   --------------------           ---------------        ---------------
+//!   run: alarm, input, clock  <--> run, exit, answer <--> off, on by PSCI, run, exit, answer
+//!        ^                            |                      |
+//!        +----------- a stop ---------+----------------------+
 //! ```
 //!
-//! A process has one VM at a time: that is the framework's rule. A machine stays on the thread
-//! that made it, as its vCPU does.
+//! A process has one VM at a time: that is the framework's rule.
 
-use crate::alarm::{Alarm, Event};
+use crate::alarm::{Event, Next, Remote};
+use crate::board::Board;
 use crate::console::Console;
+use crate::cpu::{self, Findings};
 use crate::devices::Devices;
-use crate::expect::Expectations;
-use crate::fdt;
+use crate::gic::Gic;
 use crate::image::Image;
-use crate::lines::Lines;
-use crate::processors::{MPIDR, Processors};
+use crate::processors::Start;
+use crate::qos::{self, Class};
 use crate::ram::{Ram, RamRange};
-use crate::record::Record;
+use crate::remedy::{Refused, Step};
+use crate::run::Stop;
+use crate::{fdt, firmware};
 use anyvisor_abi::map::STAGE2_GRANULE;
-use anyvisor_arch::pstate;
-use applevisor::prelude::{
-    GicDisabled, HypervisorError, Reg, SysReg, Vcpu, VcpuConfig, VirtualMachine,
-    VirtualMachineInstance,
-};
-use std::sync::Arc;
+use anyvisor_abi::smccc::SUCCESS;
+use applevisor::memory::Memory;
+use applevisor::prelude::{HypervisorError, VirtualMachine};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What a machine is made of.
@@ -35,6 +44,8 @@ pub struct Config<'a> {
     pub image: &'a Image<'a>,
     /// How many vCPUs there are; all but the first are off.
     pub vcpus: u8,
+    /// Whether there is a GIC.
+    pub gic: bool,
     /// Its RAM; the one that the image was checked against.
     pub ram: RamRange,
     /// The kernel's command line.
@@ -46,22 +57,27 @@ pub struct Config<'a> {
     pub timeout: Option<Duration>,
     /// Print a line for each exit.
     pub trace: bool,
+    /// The classes of the vCPUs' threads, see [`Class::of`]; none leaves them as they are.
+    pub qos: &'a [Class],
 }
 
 /// Why a machine could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The framework refused.
-    #[error("{step}: {error}: {}", remedy(.error))]
-    Framework {
-        /// What was being done.
-        step: &'static str,
-        /// What the framework said.
-        error: HypervisorError,
+    #[error(transparent)]
+    Framework(#[from] Refused),
+    /// No thread for a vCPU.
+    #[error("starting the thread of vCPU {number}: {error}")]
+    Thread {
+        /// Which vCPU.
+        number: u8,
+        /// The system's reason.
+        error: std::io::Error,
     },
-    /// No alarm thread.
-    #[error("starting the alarm thread: {0}")]
-    Thread(#[from] std::io::Error),
+    /// The thread of a vCPU said nothing.
+    #[error("the thread of vCPU {0} ended without a word: an error of this program")]
+    Silent(u8),
     /// The boot arguments do not fit an FDT.
     #[error("the boot arguments {bootargs:?} cannot stand in an FDT: {error}")]
     Fdt {
@@ -72,212 +88,175 @@ pub enum SetupError {
     },
 }
 
-/// What can be done about an error of the framework.
-pub fn remedy(error: &HypervisorError) -> &'static str {
-    match error {
-        HypervisorError::Denied => {
-            "sign this program with the entitlement com.apple.security.hypervisor \
-             (cargo xtask run does)"
-        }
-        HypervisorError::Unsupported => {
-            "on macOS: needs Apple silicon, not inside a VM, and a program signed with the \
-             entitlement com.apple.security.hypervisor"
-        }
-        HypervisorError::Busy => "this process has a VM already, and may have one only",
-        HypervisorError::NoResources => "the machine has too little memory: try a smaller --memory",
-        HypervisorError::NoDevice => "the VM is gone: an error of this program",
-        HypervisorError::IllegalState => {
-            "the guest's PSTATE names a mode that it does not have, or a register that it must \
-             not change was changed"
-        }
-        HypervisorError::BadArgument => "the framework does not know what was asked for",
-        _ => "no remedy is known",
-    }
+/// Names the step at which the framework refused.
+fn step(step: Step) -> impl FnOnce(HypervisorError) -> SetupError {
+    move |error| Refused { step, error }.into()
 }
 
 /// A virtual machine.
-pub struct Machine {
-    // Fields are dropped in this order, after the secondaries have ended.
-    pub(crate) processors: Arc<Processors>,
-    pub(crate) alarm: Alarm,
-    pub(crate) vcpu: Vcpu,
-    pub(crate) ram: Ram,
-    pub(crate) vm: VirtualMachineInstance<GicDisabled>,
-    pub(crate) devices: Devices,
-    pub(crate) lines: Lines,
-    pub(crate) expect: Expectations,
-    /// The exits so far.
-    pub record: Record,
-    pub(crate) started: Instant,
-    pub(crate) trace: bool,
-    /// How many times the virtual timer's exit came.
-    pub(crate) vtimer_exits: u64,
-    /// The guest cancelled its own next entry.
-    pub(crate) cancel_requested: bool,
-    /// Entries that were cancelled because the guest asked for it.
-    pub(crate) cancelled: u64,
+pub struct Machine<'a> {
+    // Fields are dropped in this order, after the vCPUs' threads have ended.
+    threads: Vec<JoinHandle<()>>,
+    firmware: Option<Memory>,
+    board: Arc<Board>,
+    image: &'a Image<'a>,
+    fdt: Vec<u8>,
+    seal: bool,
 }
 
-impl Machine {
-    /// Makes a VM with the image in its RAM and a vCPU at its first instruction.
+impl<'a> Machine<'a> {
+    /// Makes a VM with the image in its RAM, whose vCPUs are off.
     ///
     /// # Errors
     /// What the framework refuses; see [`SetupError`].
-    pub fn new(config: &Config<'_>, console: Console) -> Result<Self, SetupError> {
-        let blob = fdt::build(config.ram, config.vcpus, config.bootargs)
+    pub fn new(config: &Config<'a>, console: Console) -> Result<Self, SetupError> {
+        qos::wake_in_time();
+        let vm_step = Step::CreateVm { gic: config.gic };
+        let gic = config.gic.then(Gic::with_vm).transpose().map_err(step(vm_step))?;
+        let vm = match &gic {
+            Some(gic) => gic.vm(),
+            None => VirtualMachine::new().map_err(step(vm_step))?,
+        };
+        let layout = gic.as_ref().map(Gic::layout);
+        let platform = fdt::Platform {
+            ram: config.ram,
+            vcpus: config.vcpus,
+            bootargs: config.bootargs,
+            gic: layout,
+        };
+        let fdt = fdt::build(&platform)
             .map_err(|error| SetupError::Fdt { bootargs: config.bootargs.into(), error })?;
-        let step = |step| move |error| SetupError::Framework { step, error };
-
-        let vm = VirtualMachine::new().map_err(step("creating a VM"))?;
-        let mut ram = Ram::new(&vm, config.ram).map_err(step("mapping RAM"))?;
-        ram.load(config.image).map_err(step("loading the image"))?;
-        ram.write(config.ram.fdt(), &blob).map_err(step("loading the FDT"))?;
-        if config.seal {
-            ram.seal(config.image).map_err(step("protecting the image"))?;
+        let firmware = match gic {
+            Some(_) => Some(firmware::map(&vm).map_err(step(Step::MapRam))?),
+            None => None,
+        };
+        let devices = Devices::new(console);
+        let board = Board::new(vm, gic, config.ram, config.vcpus, devices, config.trace);
+        let mut machine = Self {
+            threads: Vec::new(),
+            firmware,
+            board: Arc::new(board),
+            image: config.image,
+            fdt,
+            seal: config.seal,
+        };
+        machine.load()?;
+        // In the order of their numbers: so the framework numbers its redistributors.
+        for number in 0..machine.board.processors.count() {
+            machine.create(number, Class::of(config.qos, number))?;
         }
-        // A configuration of our own: without one the binding releases a null pointer.
-        let vcpu = vm.vcpu_with_config(VcpuConfig::new()).map_err(step("creating a vCPU"))?;
-        boot_state(&vcpu, config).map_err(step("setting up the vCPU"))?;
-
-        let alarm = Alarm::new(vm.clone(), &vcpu)?;
-        let processors = Processors::new(vm.clone(), config.ram, alarm.remote(), config.vcpus);
-        let started = Instant::now();
         if let Some(timeout) = config.timeout {
-            alarm.set(started + timeout, Event::Timeout); // the first: there is room
+            let deadline = Instant::now() + timeout;
+            machine.board.alarm.set(deadline, Event::Timeout); // the first: there is room
         }
-        Ok(Self {
-            processors,
-            alarm,
-            vcpu,
-            ram,
-            vm,
-            devices: Devices::new(console),
-            lines: Lines::default(),
-            expect: Expectations::default(),
-            record: Record::default(),
-            started,
-            trace: config.trace,
-            vtimer_exits: 0,
-            cancel_requested: false,
-            cancelled: 0,
-        })
+        Ok(machine)
     }
 
-    /// What the monitor has to say against the guest: see [`crate::expect`].
-    pub fn complaints(&mut self) -> Vec<String> {
-        self.expect.complaints()
+    /// Starts the thread of a vCPU and waits until the vCPU exists.
+    fn create(&mut self, number: u8, class: Option<Class>) -> Result<(), SetupError> {
+        let (sender, created) = sync_channel(1);
+        let board = self.board.clone();
+        let thread = std::thread::Builder::new()
+            .name(format!("vcpu{number}"))
+            .spawn(move || cpu::live(&board, number, class, sender))
+            .map_err(|error| SetupError::Thread { number, error })?;
+        self.threads.push(thread);
+        match created.recv() {
+            Ok(result) => result.map_err(step(Step::CreateVcpu(number))),
+            Err(_) => Err(SetupError::Silent(number)),
+        }
+    }
+
+    /// Makes new RAM, with the image and the FDT in it.
+    fn load(&mut self) -> Result<(), SetupError> {
+        let board = &self.board;
+        let mut place = board.ram.write().unwrap_or_else(PoisonError::into_inner);
+        *place = None; // what was mapped there goes first
+        let mut ram = Ram::new(&board.vm, board.range).map_err(step(Step::MapRam))?;
+        ram.load(self.image).map_err(step(Step::Load))?;
+        ram.write(board.range.fdt(), &self.fdt).map_err(step(Step::Load))?;
+        if self.seal {
+            ram.seal(self.image).map_err(step(Step::Protect))?;
+        }
+        *place = Some(ram);
+        Ok(())
+    }
+
+    /// Runs the guest until it stops. Then all vCPUs are off.
+    pub fn run(&mut self) -> Stop {
+        let board = &self.board;
+        let start = Start { entry: self.image.entry, context: board.range.fdt() };
+        let stop = match board.processors.switch_on(0, start) {
+            SUCCESS => loop {
+                match board.alarm.next() {
+                    Next::Due(event) => board.happen(event),
+                    Next::Stop(stop) => break stop,
+                }
+            },
+            answer => Stop::Unhandled(format!("vCPU 0 cannot be switched on: {answer}")),
+        };
+        board.processors.halt();
+        board.devices().flush();
+        stop
+    }
+
+    /// Makes the machine ready to run once more, after a stop: RAM is new, and GIC, devices and
+    /// vCPUs are as at first. What the timeout has left goes on.
+    ///
+    /// # Errors
+    /// What the framework refuses.
+    pub fn reset(&mut self) -> Result<(), SetupError> {
+        self.load()?;
+        let board = &self.board;
+        board.alarm.reset();
+        board.reset_devices();
+        if let Some(gic) = &board.gic {
+            gic.reset().map_err(step(Step::ResetGic))?;
+        }
+        board.processors.allow();
+        Ok(())
+    }
+
+    /// What is known of the vCPUs that were ever on, after a stop.
+    pub fn reports(&self, registers: bool) -> Vec<Findings> {
+        let processors = &self.board.processors;
+        let all = (0..processors.count()).filter_map(|n| processors.report(n, registers));
+        all.filter(|report| report.ran).collect()
+    }
+
+    /// What is known of a guest that stopped where it should not have: see [`crate::autopsy`].
+    pub fn autopsy(&self) -> String {
+        let of_several = self.board.processors.count() > 1;
+        let halted = self.reports(true).into_iter().filter(|report| report.halted);
+        let texts = halted.filter_map(|report| {
+            let text = report.autopsy?;
+            Some(if of_several { format!("vCPU {}:\n{text}", report.number) } else { text })
+        });
+        texts.collect()
     }
 
     /// Everything that the guest printed and that was kept.
-    pub fn console(&mut self) -> &mut Console {
-        &mut self.devices.console
+    pub fn console(&self) -> String {
+        self.board.devices().console.text()
     }
 
     /// For threads that have something to tell the guest.
-    pub fn remote(&self) -> crate::alarm::Remote {
-        self.alarm.remote()
-    }
-
-    /// Reads Xn; X31 is XZR.
-    #[inline]
-    pub(crate) fn x(&self, n: u8) -> Result<u64, HypervisorError> {
-        match X.get(usize::from(n)) {
-            Some(&reg) => self.vcpu.get_reg(reg),
-            None => Ok(0),
-        }
-    }
-
-    /// Writes Xn; X31 is XZR.
-    #[inline]
-    pub(crate) fn set_x(&self, n: u8, value: u64) -> Result<(), HypervisorError> {
-        set_x(&self.vcpu, n, value)
-    }
-
-    /// The program counter.
-    #[inline]
-    pub(crate) fn pc(&self) -> Result<u64, HypervisorError> {
-        self.vcpu.get_reg(Reg::PC)
-    }
-
-    /// Steps over the instruction at the PC.
-    pub(crate) fn advance(&self) -> Result<(), HypervisorError> {
-        advance(&self.vcpu)
-    }
-
-    /// The system register that holds the current stack pointer: PSTATE.SP chooses.
-    pub(crate) fn sp(&self) -> Result<SysReg, HypervisorError> {
-        let mode = pstate::Mode::from_bits(self.vcpu.get_reg(Reg::CPSR)?);
-        let own = mode.is_some_and(pstate::Mode::own_sp);
-        Ok(if own { SysReg::SP_EL1 } else { SysReg::SP_EL0 })
+    pub fn remote(&self) -> Remote {
+        self.board.alarm.remote()
     }
 }
 
-impl Drop for Machine {
+impl Drop for Machine<'_> {
     fn drop(&mut self) {
-        self.processors.end();
+        self.board.processors.halt();
+        self.board.processors.end();
+        for thread in self.threads.drain(..) {
+            // If it panicked, the machine has heard of it, and its vCPU is gone all the same.
+            let _ = thread.join();
+        }
+        self.firmware = None; // before the VM, which goes with the board
     }
 }
-
-/// The state of booting.rst: the MMU off (as after reset), EL1h, all interrupts masked, x0 the
-/// FDT and x1 to x3 zero.
-fn boot_state(vcpu: &Vcpu, config: &Config<'_>) -> Result<(), HypervisorError> {
-    vcpu.set_reg(Reg::PC, config.image.entry)?;
-    vcpu.set_reg(Reg::CPSR, pstate::RESET)?;
-    vcpu.set_reg(Reg::X0, config.ram.fdt())?;
-    for reg in [Reg::X1, Reg::X2, Reg::X3] {
-        vcpu.set_reg(reg, 0)?;
-    }
-    vcpu.set_sys_reg(SysReg::MPIDR_EL1, MPIDR)
-}
-
-/// Writes Xn of a vCPU; X31 is XZR.
-#[inline]
-pub(crate) fn set_x(vcpu: &Vcpu, n: u8, value: u64) -> Result<(), HypervisorError> {
-    match X.get(usize::from(n)) {
-        Some(&reg) => vcpu.set_reg(reg, value),
-        None => Ok(()),
-    }
-}
-
-/// Steps a vCPU over the instruction at its PC.
-pub(crate) fn advance(vcpu: &Vcpu) -> Result<(), HypervisorError> {
-    vcpu.set_reg(Reg::PC, vcpu.get_reg(Reg::PC)?.wrapping_add(4))
-}
-
-/// X0 to X30.
-pub(crate) const X: [Reg; 31] = [
-    Reg::X0,
-    Reg::X1,
-    Reg::X2,
-    Reg::X3,
-    Reg::X4,
-    Reg::X5,
-    Reg::X6,
-    Reg::X7,
-    Reg::X8,
-    Reg::X9,
-    Reg::X10,
-    Reg::X11,
-    Reg::X12,
-    Reg::X13,
-    Reg::X14,
-    Reg::X15,
-    Reg::X16,
-    Reg::X17,
-    Reg::X18,
-    Reg::X19,
-    Reg::X20,
-    Reg::X21,
-    Reg::X22,
-    Reg::X23,
-    Reg::X24,
-    Reg::X25,
-    Reg::X26,
-    Reg::X27,
-    Reg::X28,
-    Reg::X29,
-    Reg::X30,
-];
 
 const _: () = assert!(
     applevisor::memory::PAGE_SIZE as u64 == STAGE2_GRANULE,

@@ -1,221 +1,386 @@
-//! The vCPUs beyond the first: switched on by PSCI, each a thread of its own.
+//! The vCPUs of a machine: which of them are on, and how one is reached from another thread.
 //!
 //! ```text
-//!   vCPU 0's thread                    a secondary's thread
-//!   ---------------                    --------------------
-//!   CPU_ON ----- spawn --------------> creates its vCPU: its slot is on
-//!        <------ it is, or its end ----+
-//!                                      run, exit, answer, run, ...        (secondary.rs)
-//!        <------ Event::Stop ----------+ SYSTEM_OFF, or what it has no answer to
-//!   drop ------- ending, vcpus_exit -> destroys its vCPU, ends
+//!              CPU_ON, by any vCPU            its own thread
+//!       Off -----------------------> Pending ----------------> On
+//!        ^                              | halt                 | CPU_OFF, halt, a stop
+//!        +------------------------------+----------------------+
 //! ```
 //!
-//! The framework wants a vCPU to be created, run and destroyed on one thread, and at most one on
-//! a thread; switching off is the thread's end, switching on a new thread with a new vCPU, which
-//! is in the state of a reset as PSCI wants it.
+//! Each vCPU has a thread from the machine's start to its end, for the framework wants a vCPU to
+//! be created, run and destroyed on one thread, and a GIC's topology to be final before the first
+//! run. A vCPU that is off is a thread that waits here.
 //!
-//! A slot is changed from off by whoever switches on, and from then on by its own thread alone:
-//! when `end` has looked at the slots, each thread has either been in its slot, and was told to
-//! stop, or it will find that the machine is ending before it enters the guest.
-//!
-//! Left out: vCPU 0 cannot be switched off while others run (CPU_OFF answers DENIED); there is
-//! no CPU_ON of vCPU 0, because it is never off.
+//! What others want of a vCPU stands in its mailbox, under a lock of its own: there is no lock
+//! that all take. Whoever writes a notice for a vCPU that is on also calls `hv_vcpus_exit`, which
+//! the framework keeps for the next run: a notice that comes between a look into the mailbox and
+//! the run is not lost; at worst a run is cancelled for nothing.
 
-use crate::alarm::Remote;
+use crate::cpu::Findings;
 use crate::ram::RamRange;
-use crate::secondary;
+use anyvisor_abi::map;
 use anyvisor_abi::smccc::{
     ALREADY_ON, INTERNAL_FAILURE, INVALID_ADDRESS, INVALID_PARAMETERS, ON_PENDING, SUCCESS,
 };
 use applevisor::prelude::{GicDisabled, VcpuHandle, VirtualMachineInstance};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
-/// MPIDR_EL1 of vCPU 0: affinity 0.0.0.0; bit 31 is RES1.
-pub const MPIDR: u64 = 1 << 31;
+/// MPIDR_EL1: bit 31 is RES1.
+const MPIDR: u64 = 1 << 31;
 /// The affinity fields of MPIDR_EL1 in the 64-bit form of PSCI's target_affinity.
 const AFFINITY: u64 = 0xff_00ff_ffff;
-/// The most vCPUs: what Aff0 alone can tell apart for a GICv3 (its target lists have 16 bits).
-pub const MOST: u8 = 16;
+/// The most vCPUs: Hypervisor.framework's own limit.
+pub const MOST: u8 = 64;
 
-/// MPIDR_EL1 of vCPU `n`, below [`MOST`].
+/// MPIDR_EL1 of vCPU `n`.
 pub const fn mpidr(n: u8) -> u64 {
-    MPIDR | n as u64
+    MPIDR | map::affinity(n as u64)
 }
 
-/// What a secondary starts with.
-#[derive(Clone, Copy, Debug)]
+/// What a vCPU starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
-    /// Its number.
-    pub number: u8,
     /// Its first instruction.
     pub entry: u64,
     /// Its X0.
     pub context: u64,
 }
 
-/// Where a secondary is in its life.
-enum Slot {
+/// What another thread has for a vCPU that is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The guest asked for a cancelled entry.
+    Cancel,
+    /// The guest asked for a change of an interrupt line.
+    Line {
+        /// LINE_IRQ or LINE_FIQ.
+        line: u64,
+        /// LEVEL_LOW, ...
+        level: u64,
+    },
+    /// Something changed that it may wait for: WFI may end.
+    Wake,
+}
+
+/// What the thread of a vCPU that is off is told to do.
+pub enum Order {
+    /// Run the guest.
+    Start(Start),
+    /// Say what is known of the vCPU; with its registers, if `true`.
+    Report(SyncSender<Findings>, bool),
+    /// Destroy the vCPU.
+    End,
+}
+
+#[derive(Default)]
+enum Power {
+    #[default]
     Off,
-    /// Its thread was started, its vCPU does not exist yet.
-    Pending,
-    On(VcpuHandle),
+    /// Switched on; its thread has not seen it yet.
+    Pending(Start),
+    On,
+}
+
+#[derive(Default)]
+struct Mailbox {
+    power: Power,
+    /// To leave the guest, and not to be switched on.
+    halt: bool,
+    notices: Vec<Notice>,
+    report: Option<(SyncSender<Findings>, bool)>,
+    /// To end the thread.
+    end: bool,
+    /// There is no thread any more.
+    gone: bool,
+}
+
+impl Mailbox {
+    /// Takes a CPU_ON: PSCI's answer.
+    fn switch_on(&mut self, start: Start) -> i64 {
+        match self.power {
+            Power::Pending(_) => ON_PENDING,
+            Power::On => ALREADY_ON,
+            Power::Off if self.halt || self.gone => INTERNAL_FAILURE,
+            Power::Off => {
+                self.power = Power::Pending(start);
+                SUCCESS
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Processor {
+    mailbox: Mutex<Mailbox>,
+    /// Rung at each change of the mailbox that somebody may wait for.
+    bell: Condvar,
+    handle: OnceLock<VcpuHandle>,
+}
+
+impl Processor {
+    fn lock(&self) -> MutexGuard<'_, Mailbox> {
+        // No code that holds the lock can panic half-way through a change.
+        self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, mailbox: MutexGuard<'a, Mailbox>) -> MutexGuard<'a, Mailbox> {
+        self.bell.wait(mailbox).unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// All vCPUs of a machine, shared by their threads.
 pub struct Processors {
     vm: VirtualMachineInstance<GicDisabled>,
     ram: RamRange,
-    /// Where a secondary sends what ends the machine.
-    remote: Remote,
-    /// vCPU 1 and up.
-    slots: Mutex<Vec<Slot>>,
-    /// Every thread that may still run.
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    ending: AtomicBool,
+    all: Vec<Processor>,
+    /// How many are not off: who counts down to 0 was the last.
+    on: AtomicUsize,
 }
 
 impl Processors {
-    /// `count` vCPUs, of which the first runs and the others are off.
-    pub fn new(
-        vm: VirtualMachineInstance<GicDisabled>,
-        ram: RamRange,
-        remote: Remote,
-        count: u8,
-    ) -> Arc<Self> {
-        let slots = (1..count.clamp(1, MOST)).map(|_| Slot::Off).collect();
-        Arc::new(Self {
-            vm,
-            ram,
-            remote,
-            slots: Mutex::new(slots),
-            threads: Mutex::default(),
-            ending: AtomicBool::new(false),
-        })
+    /// `count` vCPUs, all off.
+    pub fn new(vm: VirtualMachineInstance<GicDisabled>, ram: RamRange, count: u8) -> Self {
+        let all = (0..count.clamp(1, MOST)).map(|_| Processor::default()).collect();
+        Self { vm, ram, all, on: AtomicUsize::new(0) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Slot>> {
-        // No code that holds the lock can panic half-way through a change.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How many there are.
+    pub fn count(&self) -> u8 {
+        self.all.len() as u8
     }
 
-    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    fn get(&self, number: u8) -> &Processor {
+        &self.all[usize::from(number)]
     }
 
     /// The number that a target_affinity means.
     fn number(&self, target: u64) -> Option<u8> {
-        let count = self.lock().len() + 1;
-        (0..count as u8).find(|&n| mpidr(n) & AFFINITY == target)
-    }
-
-    /// The VM, to make a vCPU of.
-    pub fn vm(&self) -> &VirtualMachineInstance<GicDisabled> {
-        &self.vm
-    }
-
-    /// Where a secondary sends what ends the machine.
-    pub fn remote(&self) -> &Remote {
-        &self.remote
-    }
-
-    /// Whether the machine is about to end: no secondary enters the guest any more.
-    pub fn ending(&self) -> bool {
-        self.ending.load(Ordering::SeqCst)
-    }
-
-    /// Whether a vCPU other than the first is on.
-    pub fn others_on(&self) -> bool {
-        self.lock().iter().any(|slot| !matches!(slot, Slot::Off))
+        (0..self.count()).find(|&n| mpidr(n) & AFFINITY == target)
     }
 
     /// AFFINITY_INFO of one vCPU: 0 on, 1 off, 2 on its way.
     pub fn affinity_info(&self, target: u64) -> i64 {
-        match self.number(target) {
-            None => INVALID_PARAMETERS,
-            Some(0) => 0,
-            Some(n) => match self.lock()[usize::from(n) - 1] {
-                Slot::On(_) => 0,
-                Slot::Off => 1,
-                Slot::Pending => 2,
-            },
+        let Some(number) = self.number(target) else { return INVALID_PARAMETERS };
+        match self.get(number).lock().power {
+            Power::On => 0,
+            Power::Off => 1,
+            Power::Pending(_) => 2,
         }
     }
 
     /// CPU_ON: 0, or PSCI's error.
-    pub fn on(self: &Arc<Self>, target: u64, entry: u64, context: u64) -> i64 {
-        let number = match self.number(target) {
-            None => return INVALID_PARAMETERS,
-            Some(0) => return ALREADY_ON,
-            Some(n) => n,
-        };
-        {
-            let slot = &mut self.lock()[usize::from(number) - 1];
-            match slot {
-                Slot::Pending => return ON_PENDING,
-                Slot::On(_) => return ALREADY_ON,
-                Slot::Off if entry & 3 != 0 || !self.ram.contains(entry, 4) => {
-                    return INVALID_ADDRESS;
-                }
-                Slot::Off => *slot = Slot::Pending,
+    pub fn on(&self, target: u64, entry: u64, context: u64) -> i64 {
+        let Some(number) = self.number(target) else { return INVALID_PARAMETERS };
+        if !self.is_entry(entry) {
+            return INVALID_ADDRESS;
+        }
+        self.switch_on(number, Start { entry, context })
+    }
+
+    /// Whether a vCPU can start there: an instruction's address, in RAM.
+    pub fn is_entry(&self, entry: u64) -> bool {
+        entry & 3 == 0 && self.ram.contains(entry, 4)
+    }
+
+    /// Switches a vCPU on; `SUCCESS`, or PSCI's error.
+    pub fn switch_on(&self, number: u8, start: Start) -> i64 {
+        let processor = self.get(number);
+        let mut mailbox = processor.lock();
+        let answer = mailbox.switch_on(start);
+        if answer == SUCCESS {
+            self.on.fetch_add(1, Ordering::SeqCst);
+            processor.bell.notify_all();
+        }
+        answer
+    }
+
+    /// Whether the vCPU that asks is the only one that is not off: CPU_OFF would end the machine.
+    /// Of several that leave at once, one sees that it is.
+    pub fn leave(&self) -> bool {
+        self.on.fetch_sub(1, Ordering::SeqCst) == 1
+    }
+
+    /// The machine's thread waits until each vCPU is off, having told each to leave the guest.
+    /// None can be switched on until [`Processors::allow`].
+    pub fn halt(&self) {
+        for processor in &self.all {
+            let mut mailbox = processor.lock();
+            mailbox.halt = true;
+            if let Power::Pending(_) = mailbox.power {
+                mailbox.power = Power::Off;
+            }
+            let on = matches!(mailbox.power, Power::On);
+            processor.bell.notify_all();
+            drop(mailbox);
+            if on {
+                self.exit(processor);
             }
         }
-        let all = self.clone();
-        let (sender, created) = sync_channel(1);
-        let start = Start { number, entry, context };
-        let thread = std::thread::Builder::new()
-            .name(format!("vcpu{number}"))
-            .spawn(move || secondary::live(&all, start, &sender));
-        {
-            let mut threads = self.threads();
-            threads.retain(|thread| !thread.is_finished());
-            match thread {
-                Ok(thread) => threads.push(thread),
-                Err(_) => self.set(number, Slot::Off),
+        for processor in &self.all {
+            let mut mailbox = processor.lock();
+            while !matches!(mailbox.power, Power::Off) {
+                mailbox = processor.wait(mailbox);
             }
         }
-        // Not under a lock: a framework may make other threads wait for the creation.
-        created.recv().map_or(INTERNAL_FAILURE, |()| SUCCESS)
     }
 
-    fn set(&self, number: u8, state: Slot) {
-        if let Some(slot) = self.lock().get_mut(usize::from(number).wrapping_sub(1)) {
-            *slot = state;
+    /// After [`Processors::halt`]: vCPUs can be switched on again.
+    pub fn allow(&self) {
+        self.on.store(0, Ordering::SeqCst);
+        for processor in &self.all {
+            let mut mailbox = processor.lock();
+            mailbox.halt = false;
+            mailbox.notices.clear();
         }
     }
 
-    /// Notes that a secondary's vCPU exists. To be said by its thread before it enters the guest.
-    pub fn is_on(&self, number: u8, handle: VcpuHandle) {
-        self.set(number, Slot::On(handle));
+    /// Gives a notice to a vCPU; one that is off does not get it.
+    pub fn notify(&self, number: u8, notice: Notice) {
+        let processor = self.get(number);
+        let mut mailbox = processor.lock();
+        if matches!(mailbox.power, Power::On) {
+            mailbox.notices.push(notice);
+            processor.bell.notify_all();
+            drop(mailbox);
+            self.exit(processor);
+        }
     }
 
-    /// Notes that a secondary is off. Its thread's last act.
-    pub fn is_off(&self, number: u8) {
-        self.set(number, Slot::Off);
+    /// Makes a vCPU leave the guest. Under no lock: the call may have to wait for its thread.
+    fn exit(&self, processor: &Processor) {
+        if let Some(handle) = processor.handle.get()
+            && let Err(error) = self.vm.vcpus_exit(std::slice::from_ref(handle))
+        {
+            log::warn!("a vCPU could not be stopped: {error}");
+        }
     }
 
-    /// Stops every secondary and waits for the end of its thread.
+    /// Asks the thread of a vCPU that is off; `None`: there is none.
+    pub fn report(&self, number: u8, registers: bool) -> Option<Findings> {
+        let processor = self.get(number);
+        let (sender, report) = std::sync::mpsc::sync_channel(1);
+        {
+            let mut mailbox = processor.lock();
+            if mailbox.gone {
+                return None;
+            }
+            mailbox.report = Some((sender, registers));
+            processor.bell.notify_all();
+        }
+        report.recv().ok()
+    }
+
+    /// Lets the threads end that are off; see [`Processors::halt`].
     pub fn end(&self) {
-        self.ending.store(true, Ordering::SeqCst);
-        loop {
-            for slot in self.lock().iter() {
-                if let Slot::On(handle) = slot
-                    && let Err(error) = self.vm.vcpus_exit(std::slice::from_ref(handle))
-                {
-                    log::debug!("a secondary could not be stopped; it may have ended: {error}");
-                }
-            }
-            // One of them may be switching on another right now: look again.
-            let threads = std::mem::take(&mut *self.threads());
-            if threads.is_empty() {
-                break;
-            }
-            for thread in threads {
-                // It does nothing that panics; if it did, its vCPU is gone all the same.
-                let _ = thread.join();
-            }
+        for processor in &self.all {
+            processor.lock().end = true;
+            processor.bell.notify_all();
         }
+    }
+
+    // The rest is what a vCPU's own thread calls.
+
+    /// How others reach the vCPU. Once, before it is switched on.
+    pub fn introduce(&self, number: u8, handle: VcpuHandle) {
+        let _ = self.get(number).handle.set(handle);
+    }
+
+    /// Waits for something to do while the vCPU is off.
+    pub fn wait(&self, number: u8) -> Order {
+        let processor = self.get(number);
+        let mut mailbox = processor.lock();
+        loop {
+            if mailbox.end {
+                return Order::End;
+            }
+            if let Some((sender, registers)) = mailbox.report.take() {
+                return Order::Report(sender, registers);
+            }
+            if let Power::Pending(start) = mailbox.power {
+                mailbox.power = Power::On;
+                mailbox.notices.clear();
+                return Order::Start(start);
+            }
+            mailbox = processor.wait(mailbox);
+        }
+    }
+
+    /// The vCPU is off: it has left the guest.
+    pub fn is_off(&self, number: u8) {
+        let processor = self.get(number);
+        processor.lock().power = Power::Off;
+        processor.bell.notify_all();
+    }
+
+    /// The thread is about to end.
+    pub fn is_gone(&self, number: u8) {
+        let processor = self.get(number);
+        let mut mailbox = processor.lock();
+        mailbox.gone = true;
+        mailbox.report = None;
+        mailbox.power = Power::Off;
+        processor.bell.notify_all();
+    }
+
+    /// Takes the notices that came; `None`: the vCPU is to leave the guest.
+    pub fn take_notices(&self, number: u8) -> Option<Vec<Notice>> {
+        let mut mailbox = self.get(number).lock();
+        (!mailbox.halt).then(|| std::mem::take(&mut mailbox.notices))
+    }
+
+    /// Sleeps until `deadline` (`None`: for ever), or until there is a notice or a halt.
+    pub fn sleep(&self, number: u8, deadline: Option<Instant>) {
+        let processor = self.get(number);
+        let mut mailbox = processor.lock();
+        while mailbox.notices.is_empty() && !mailbox.halt {
+            mailbox = match deadline {
+                None => processor.wait(mailbox),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return;
+                    }
+                    let rung = processor.bell.wait_timeout(mailbox, left);
+                    rung.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Start = Start { entry: 0x4020_0000, context: 7 };
+
+    #[test]
+    fn a_vcpu_is_switched_on_once() {
+        let mut mailbox = Mailbox::default();
+        assert_eq!(mailbox.switch_on(START), SUCCESS);
+        assert_eq!(mailbox.switch_on(START), ON_PENDING);
+        mailbox.power = Power::On;
+        assert_eq!(mailbox.switch_on(START), ALREADY_ON);
+        mailbox.power = Power::Off;
+        assert_eq!(mailbox.switch_on(START), SUCCESS);
+    }
+
+    #[test]
+    fn a_vcpu_that_is_to_halt_or_has_no_thread_is_not_switched_on() {
+        let mut mailbox = Mailbox { halt: true, ..Mailbox::default() };
+        assert_eq!(mailbox.switch_on(START), INTERNAL_FAILURE);
+        mailbox = Mailbox { gone: true, ..Mailbox::default() };
+        assert_eq!(mailbox.switch_on(START), INTERNAL_FAILURE);
+    }
+
+    #[test]
+    fn affinities_are_those_that_a_gicv3_can_target() {
+        assert_eq!(mpidr(0), 0x8000_0000);
+        assert_eq!(mpidr(15), 0x8000_000f);
+        assert_eq!(mpidr(16), 0x8000_0100);
+        assert_eq!(mpidr(MOST - 1), 0x8000_030f);
     }
 }

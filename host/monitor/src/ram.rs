@@ -9,9 +9,9 @@
 //! The allocation is the framework's (`hv_vm_allocate`): pages that nobody touches cost nothing.
 
 use crate::image::Image;
-use crate::seam;
+use crate::seam::{self, SharedMemory};
 use anyvisor_abi::map::{FDT_SPACE, RAM_BASE, STAGE2_GRANULE};
-use applevisor::memory::{MemPerms, Memory};
+use applevisor::memory::MemPerms;
 use applevisor::prelude::{GicDisabled, HypervisorError, VirtualMachineInstance};
 
 bitflags::bitflags! {
@@ -80,7 +80,7 @@ impl std::fmt::Display for RamRange {
 /// The guest's RAM.
 #[derive(Debug)]
 pub struct Ram {
-    memory: Memory,
+    memory: SharedMemory,
     range: RamRange,
 }
 
@@ -102,7 +102,7 @@ impl Ram {
         let size = usize::try_from(range.size).map_err(|_| HypervisorError::NoResources)?;
         let mut memory = vm.memory_create(size)?;
         memory.map(range.base, MemPerms::ReadWriteExec)?;
-        Ok(Self { memory, range })
+        Ok(Self { memory: SharedMemory::new(memory), range })
     }
 
     /// Where it is.
@@ -125,7 +125,7 @@ impl Ram {
     ///
     /// # Errors
     /// The framework's.
-    pub fn seal(&mut self, image: &Image<'_>) -> Result<(), HypervisorError> {
+    pub fn seal(&self, image: &Image<'_>) -> Result<(), HypervisorError> {
         let rest = Perms::READ | Perms::WRITE;
         self.protect(self.range.base, self.range.size, rest)?;
         for (ipa, size, perms) in plan(image) {
@@ -138,29 +138,21 @@ impl Ram {
     ///
     /// # Errors
     /// The framework's; `BadArgument` for what is not in RAM.
-    pub fn protect(&mut self, ipa: u64, size: u64, perms: Perms) -> Result<(), HypervisorError> {
+    pub fn protect(&self, ipa: u64, size: u64, perms: Perms) -> Result<(), HypervisorError> {
         if !self.range.contains(ipa, size) {
             return Err(HypervisorError::BadArgument);
         }
         seam::protect(ipa, size as usize, perms)
     }
 
-    /// Reads bytes at a guest-physical address.
-    ///
-    /// # Errors
-    /// `BadArgument` if not all of it is RAM.
-    pub fn read(&self, ipa: u64, bytes: &mut [u8]) -> Result<(), HypervisorError> {
-        self.memory.read(ipa, bytes)
-    }
-
     /// Reads a little-endian word.
     pub fn read_u32(&self, ipa: u64) -> Option<u32> {
-        self.memory.read_u32(ipa).ok()
+        self.memory.read_u32(ipa)
     }
 
     /// Reads a little-endian doubleword.
     pub fn read_u64(&self, ipa: u64) -> Option<u64> {
-        self.memory.read_u64(ipa).ok()
+        self.memory.read_u64(ipa)
     }
 
     /// Writes bytes at a guest-physical address.

@@ -1,9 +1,10 @@
 //! The exit loop: what can happen to a guest, and who takes care of it.
 
 use crate::console::tell;
+use crate::cpu::Cpu;
 use crate::expect::{Next, Seen};
-use crate::machine::{Machine, remedy};
 use crate::record::Answer;
+use crate::remedy::{Refused, Step};
 use crate::trap::{announced, cancel, debug, hypercall, mmio, sysreg, vtimer, wfx};
 use anyvisor_arch::esr::{Esr, ExceptionClass};
 use applevisor::prelude::{ExitReason, HypervisorError};
@@ -24,6 +25,41 @@ pub enum Stop {
     Unhandled(String),
     /// The framework refused to go on.
     Refused(HypervisorError),
+    /// What one of several vCPUs did or met.
+    OfOne(u8, Box<Stop>),
+}
+
+/// Why a vCPU left the guest for longer than an exit takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// PSCI CPU_OFF, while others are on.
+    Off,
+    /// The machine stops, for what somebody else did.
+    Halted,
+    /// The machine is to stop.
+    Stop(Stop),
+}
+
+impl fmt::Display for Leave {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("switched off"),
+            Self::Halted => f.write_str("halted"),
+            Self::Stop(stop) => write!(f, "stop: {stop}"),
+        }
+    }
+}
+
+impl From<Stop> for Leave {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl From<HypervisorError> for Leave {
+    fn from(error: HypervisorError) -> Self {
+        Self::Stop(error.into())
+    }
 }
 
 impl From<HypervisorError> for Stop {
@@ -40,29 +76,38 @@ impl fmt::Display for Stop {
             Self::CpuOff => f.write_str("the guest switched its last vCPU off"),
             Self::Timeout => f.write_str("the guest did not end in time"),
             Self::Unhandled(why) => f.write_str(why),
-            Self::Refused(error) => write!(f, "the framework refused: {error}: {}", remedy(error)),
+            Self::Refused(error) => Refused { step: Step::Run, error: *error }.fmt(f),
+            Self::OfOne(number, stop) => write!(f, "vCPU {number}: {stop}"),
         }
     }
 }
 
-impl Machine {
-    /// Runs the guest until it stops.
-    pub fn run(&mut self) -> Stop {
-        let stop = loop {
-            if let Err(stop) = self.enter() {
-                break stop;
+impl Cpu {
+    /// Runs the guest until the vCPU leaves it.
+    pub(crate) fn run(&mut self) -> Leave {
+        let left = loop {
+            if let Err(left) = self.enter() {
+                break left;
             }
         };
-        if self.trace {
-            tell!("{:>12?} stop: {stop}", self.started.elapsed());
+        if self.board.trace {
+            let (time, number) = (self.board.started.elapsed(), self.number);
+            tell!("{time:>12?} vCPU {number} {left}");
         }
-        self.devices.console.flush();
-        stop
+        match left {
+            // Of a machine with one vCPU nobody asks which.
+            Leave::Stop(stop @ (Stop::Unhandled(_) | Stop::Refused(_)))
+                if self.board.processors.count() > 1 =>
+            {
+                Stop::OfOne(self.number, Box::new(stop)).into()
+            }
+            left => left,
+        }
     }
 
     /// One entry and the exit that ends it. `Err` is the end of the run, good or bad.
     #[inline]
-    fn enter(&mut self) -> Result<(), Stop> {
+    fn enter(&mut self) -> Result<(), Leave> {
         self.lines.present(&self.vcpu)?; // level sensitive: again at each entry
         self.vcpu.run()?;
         let exit = self.vcpu.get_exit_info();
@@ -75,14 +120,16 @@ impl Machine {
         self.record.begin(exit.reason, seen);
         let answer = match exit.reason {
             ExitReason::EXCEPTION => self.exception(seen),
-            ExitReason::VTIMER_ACTIVATED => vtimer::activated(self), // raises the IRQ line
-            ExitReason::CANCELED => cancel::handle(self),            // timeout, delayed events
-            ExitReason::UNKNOWN => Err(Stop::Unhandled("the framework gave no reason".into())),
+            ExitReason::VTIMER_ACTIVATED => Ok(vtimer::activated(self)), // raises the IRQ line
+            ExitReason::CANCELED => cancel::handle(self),                // timeout, delayed events
+            ExitReason::UNKNOWN => {
+                Err(Stop::Unhandled("the framework gave no reason".into()).into())
+            }
         };
         if let Ok(answer) = answer {
             self.record.end(answer);
         }
-        if self.trace {
+        if self.board.trace {
             self.trace_exit();
         }
         answer?;
@@ -94,7 +141,7 @@ impl Machine {
 
     /// An exception that was taken to the hypervisor.
     #[inline]
-    fn exception(&mut self, seen: Seen) -> Result<Answer, Stop> {
+    fn exception(&mut self, seen: Seen) -> Result<Answer, Leave> {
         let class = Esr(seen.esr).class();
         match class {
             Ok(ExceptionClass::Hvc) => return hypercall::hvc(self), // PSCI, services
@@ -108,19 +155,22 @@ impl Machine {
             return Ok(answer); // a case announced it and said what to do
         }
         match class {
-            Ok(ExceptionClass::DataAbortLower) => mmio::handle(self, seen), // devices
-            Ok(ExceptionClass::InstructionAbortLower) => Err(mmio::no_instruction(self, seen)),
-            Ok(ExceptionClass::Wait) => wfx::handle(self, seen), // WFI sleeps, WFE yields
-            Ok(ExceptionClass::System) => sysreg::handle(self, seen), // MSR, MRS
-            Ok(_) => Err(debug::nobody_asked(seen)),             // breakpoints and the like
-            Err(_) => Err(debug::nobody_asked(seen)),
+            Ok(ExceptionClass::DataAbortLower) => Ok(mmio::handle(self, seen)?), // devices
+            Ok(ExceptionClass::InstructionAbortLower) => {
+                Err(mmio::no_instruction(self, seen).into())
+            }
+            Ok(ExceptionClass::Wait) => Ok(wfx::handle(self, seen)?), // WFI sleeps, WFE yields
+            Ok(ExceptionClass::System) => Ok(sysreg::handle(self, seen)?), // MSR, MRS
+            Ok(_) => Err(debug::nobody_asked(seen).into()),           // breakpoints and the like
+            Err(_) => Err(debug::nobody_asked(seen).into()),
         }
     }
 
     #[cold]
     fn trace_exit(&self) {
         if let Some(entry) = self.record.last().next_back() {
-            tell!("{:>12?} #{} {}", self.started.elapsed(), entry.number, entry.exit);
+            let (time, cpu) = (self.board.started.elapsed(), self.number);
+            tell!("{time:>12?} vCPU {cpu} #{} {}", entry.number, entry.exit);
         }
     }
 }

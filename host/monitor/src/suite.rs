@@ -67,6 +67,8 @@ pub struct Suite<'a> {
     pub ram: RamRange,
     /// How long a case may take.
     pub timeout: Duration,
+    /// Whether the machines have a GIC; `None`: each as its case needs.
+    pub gic: Option<bool>,
     /// Print a line for each exit.
     pub trace: bool,
 }
@@ -82,17 +84,24 @@ impl Suite<'_> {
         let config = Config {
             image: self.image,
             vcpus: case.needs.vcpu_count(),
+            gic: self.gic.unwrap_or(!case.needs.contains(Needs::LINES)),
             ram: self.ram,
             bootargs: &bootargs,
             seal: true,
             timeout: Some(self.timeout),
             trace: self.trace,
+            qos: &[],
         };
         let mut machine = Machine::new(&config, Console::capture())?;
         let stop = machine.run();
         let time_ns = start.elapsed().as_nanos() as u64;
-        let console = machine.console().text();
-        let (verdict, reasons) = judge(case, &stop, &console, machine.complaints());
+        let console = machine.console();
+        let (mut complaints, mut exits) = (Vec::new(), Counts::default());
+        for report in machine.reports(false) {
+            complaints.extend(report.complaints);
+            exits.add(&report.exits);
+        }
+        let (verdict, reasons) = judge(case, &stop, &console, complaints);
         let failed = verdict == Verdict::Failed;
         Ok(Outcome {
             name: case.name.clone(),
@@ -102,7 +111,7 @@ impl Suite<'_> {
             reasons,
             console,
             autopsy: if failed { machine.autopsy() } else { String::new() },
-            exits: machine.record.counts,
+            exits,
             time_ns,
         })
     }

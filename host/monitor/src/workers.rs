@@ -105,6 +105,9 @@ fn spawn(args: &Run, cases: &[&str]) -> Result<Child, std::io::Error> {
         Some(Trace::Instructions) => command.args(["--trace", "instructions"]),
         None => &mut command,
     };
+    if let Some(gic) = args.gic {
+        command.args(["--gic", gic.name()]);
+    }
     if let Some(model) = args.processor.cpu {
         command.args(["--cpu", model.name()]);
     }

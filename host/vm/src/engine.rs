@@ -1,6 +1,6 @@
 //! The traits that an engine fulfils, seen from the C API.
 
-use crate::{Exit, HvError, Perms};
+use crate::{Exit, GicConfig, GicGeometry, HvError, InterruptController, Perms};
 use std::sync::Arc;
 
 /// What a VM is made of.
@@ -36,6 +36,9 @@ pub trait Engine: Send + Sync {
     /// CCSIDR_EL1 of each cache level 1 to 7 (0 where there is none): data or unified caches,
     /// or instruction caches.
     fn ccsidr(&self, instruction: bool) -> [u64; 8];
+
+    /// The sizes of the GIC that a VM can have; `None`: it can have none.
+    fn gic_geometry(&self) -> Option<GicGeometry>;
 
     /// Makes a VM.
     ///
@@ -89,6 +92,12 @@ pub trait Vm: Send + Sync {
 
     /// Whether any of `size` bytes of host memory at `host` is mapped.
     fn uses_host_memory(&self, host: usize, size: u64) -> bool;
+
+    /// Gives the VM a GIC, before its first vCPU. The caller has checked `config`.
+    ///
+    /// # Errors
+    /// [`HvError::Unsupported`], [`HvError::GicExists`].
+    fn create_gic(&self, config: &GicConfig) -> Result<Arc<dyn InterruptController>, HvError>;
 
     /// Makes the vCPU that will have the number `id`; it stays on the calling thread.
     ///
@@ -186,6 +195,28 @@ pub trait Vcpu {
     fn trap_debug_reg_accesses(&self) -> bool;
     /// Makes the guest's accesses to debug registers exit, or not.
     fn set_trap_debug_reg_accesses(&mut self, trap: bool);
+
+    /// Reads a register of this vCPU's redistributor, by its offset, as the guest would.
+    ///
+    /// # Errors
+    /// [`HvError::NoGic`].
+    fn redistributor_register(&mut self, offset: u32) -> Result<u64, HvError>;
+    /// Writes a register of this vCPU's redistributor.
+    ///
+    /// # Errors
+    /// [`HvError::NoGic`].
+    fn set_redistributor_register(&mut self, offset: u32, value: u64) -> Result<(), HvError>;
+    /// Reads a register of this vCPU's CPU interface (ICC) by its ID: one that a read does not
+    /// change.
+    ///
+    /// # Errors
+    /// [`HvError::NoGic`], [`HvError::NoSysReg`].
+    fn cpu_interface_register(&self, id: u16) -> Result<u64, HvError>;
+    /// Writes a register of this vCPU's CPU interface.
+    ///
+    /// # Errors
+    /// [`HvError::NoGic`], [`HvError::NoSysReg`].
+    fn set_cpu_interface_register(&mut self, id: u16, value: u64) -> Result<(), HvError>;
 
     /// Time spent in the guest since the vCPU was made, in nanoseconds.
     fn exec_time(&self) -> u64;

@@ -1,5 +1,6 @@
 //! Misuse of the API, with the value that was wrong.
 
+use std::fmt;
 use thiserror::Error;
 
 /// `hv_return_t`: the codes of Apple's `hv_error.h` for arm64.
@@ -26,6 +27,30 @@ pub enum ReturnCode {
     Exists = 0xfae9_4008_u32 as i32,
     /// Not supported here.
     Unsupported = 0xfae9_400f_u32 as i32,
+}
+
+impl ReturnCode {
+    /// The name in Apple's header.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Success => "HV_SUCCESS",
+            Self::Error => "HV_ERROR",
+            Self::Busy => "HV_BUSY",
+            Self::BadArgument => "HV_BAD_ARGUMENT",
+            Self::IllegalGuestState => "HV_ILLEGAL_GUEST_STATE",
+            Self::NoResources => "HV_NO_RESOURCES",
+            Self::NoDevice => "HV_NO_DEVICE",
+            Self::Denied => "HV_DENIED",
+            Self::Exists => "HV_EXISTS",
+            Self::Unsupported => "HV_UNSUPPORTED",
+        }
+    }
+}
+
+impl fmt::Display for ReturnCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// What a caller of the API did wrong, or what the host could not give.
@@ -147,6 +172,80 @@ pub enum HvError {
     /// A register that cannot be written.
     #[error("system register {0} is read-only")]
     ReadOnly(&'static str),
+    /// A GIC is asked of a VM that has none.
+    #[error("this VM has no GIC; create one before its vCPUs")]
+    NoGic,
+    /// A second GIC.
+    #[error("this VM has a GIC already")]
+    GicExists,
+    /// A GIC for a VM that has vCPUs.
+    #[error("the VM has {0} vCPU(s) already; create the GIC before them")]
+    VcpusBeforeGic(usize),
+    /// The GIC has no MSI frame.
+    #[error("this VM's GIC has no MSI frame: its configuration needs a base and a range of INTIDs")]
+    NoMessages,
+    /// The redistributor of a vCPU that has no place in the affinity hierarchy.
+    #[error("vCPU {0} has no affinity yet: set its MPIDR_EL1 before its redistributor is used")]
+    NoAffinity(u64),
+    /// A region of the GIC that does not end below 2^64.
+    #[error("{what} {base:#x} + {size:#x} passes the end of the address space")]
+    RegionWraps {
+        /// Which argument.
+        what: &'static str,
+        /// Start of the region.
+        base: u64,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// Two regions of the GIC in one place.
+    #[error("the {one} at {at:#x} overlaps the {other} at {other_at:#x} (a base not set is 0)")]
+    RegionsOverlap {
+        /// One of them.
+        one: &'static str,
+        /// Where it starts.
+        at: u64,
+        /// The other.
+        other: &'static str,
+        /// Where that starts.
+        other_at: u64,
+    },
+    /// A range of INTIDs that are not all SPIs.
+    #[error("INTIDs {base} + {count} are not all SPIs, which are {first} to {last}")]
+    NotSpis {
+        /// The lowest of them.
+        base: u32,
+        /// How many.
+        count: u32,
+        /// The lowest SPI.
+        first: u32,
+        /// The highest SPI.
+        last: u32,
+    },
+    /// An SPI that is a message's.
+    #[error("SPI {0} belongs to the MSI frame: it has no line, send it as a message")]
+    MessageSpi(u32),
+    /// A message for an SPI that is not the frame's.
+    #[error("INTID {0} is outside of the MSI frame's range")]
+    NoMessageSpi(u32),
+    /// A message to somewhere else.
+    #[error("address {address:#x} is not that of the MSI frame's SETSPI_NS, {register:#x}")]
+    MessageAddress {
+        /// What was passed.
+        address: u64,
+        /// Where messages go.
+        register: u64,
+    },
+    /// An offset that `hv_gic_types.h` does not name.
+    #[error("the API names no register of the {frame} at offset {offset:#x}")]
+    NoGicRegister {
+        /// Which frame.
+        frame: &'static str,
+        /// What was passed.
+        offset: u32,
+    },
+    /// A saved state that cannot be restored.
+    #[error("the GIC's saved state cannot be restored: {0}")]
+    GicState(String),
     /// PSTATE that hardware would refuse to enter.
     #[error("CPSR {0:#x} cannot be run: {1}")]
     IllegalCpsr(u64, &'static str),
@@ -199,18 +298,24 @@ impl HvError {
     ///
     /// Observed by public programs where they differ from the obvious: a second VM is BUSY, an
     /// unknown vCPU a BAD_ARGUMENT, an unknown register a BAD_ARGUMENT, past the last vCPU slot
-    /// NO_RESOURCES. Overlap, unmapped ranges and foreign threads are our choice where no
-    /// observation is public.
+    /// NO_RESOURCES; the redistributor of a vCPU whose MPIDR_EL1 was never set is DENIED, a GIC's
+    /// configuration that does not hold together a BAD_ARGUMENT. Overlap, unmapped ranges, foreign
+    /// threads, a GIC that is not there, twice there or too late are our choice: no observation is
+    /// public.
     pub fn code(&self) -> ReturnCode {
         use ReturnCode as R;
         match self {
             Self::VmExists
+            | Self::GicExists
             | Self::VcpusLeft(_)
+            | Self::VcpusBeforeGic(_)
             | Self::ThreadHasVcpu(_)
             | Self::VcpuInUse
             | Self::StillMapped { .. }
             | Self::Running(_) => R::Busy,
             Self::NoVm => R::NoDevice,
+            Self::NoGic | Self::NoMessages => R::NoDevice,
+            Self::NoAffinity(_) => R::Denied,
             Self::NoVcpuSlot(_) | Self::NoMemory(_) => R::NoResources,
             Self::IpaSize { .. } | Self::Unsupported(_) => R::Unsupported,
             Self::IllegalCpsr(..) => R::IllegalGuestState,
@@ -230,6 +335,14 @@ impl HvError {
             | Self::BadPerms(_)
             | Self::NoHostMemory { .. }
             | Self::NotAllocated { .. }
+            | Self::RegionWraps { .. }
+            | Self::RegionsOverlap { .. }
+            | Self::NotSpis { .. }
+            | Self::MessageSpi(_)
+            | Self::NoMessageSpi(_)
+            | Self::MessageAddress { .. }
+            | Self::NoGicRegister { .. }
+            | Self::GicState(_)
             | Self::NoSysReg(_)
             | Self::ReadOnly(_) => R::BadArgument,
         }

@@ -26,9 +26,10 @@
 #[allow(unsafe_code)]
 pub mod page;
 
+use crate::sync::{Mutex, RwLock, RwLockReadGuard};
 use crate::{Attention, HostPage, HvError};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 bitflags::bitflags! {
     /// Stage-2 permissions, with the bits of `hv_memory_flags_t`.

@@ -52,6 +52,21 @@ pub fn cases() -> Vec<Case> {
             assert_eq!(effect_of(MemPerms::None), [false, false, false]);
         })
         .not_on_a_mac(),
+        // `Memory::protect` passes it likewise.
+        case("binding.protect_read_write_gives_execute_only", Source::Ours, || {
+            let guest = Guest::new(&[access(code::STR_X, 0, 1), hvc(1)]);
+            let mut page = guest.vm.memory_create(PAGE_SIZE).unwrap();
+            page.map(NOTHING, MemPerms::Read).unwrap();
+            page.protect(MemPerms::ReadWrite).unwrap();
+            guest.set(Reg::X1, NOTHING);
+            let syndrome = guest.run_to_exception().syndrome;
+            assert_eq!(syndrome & !0b11, 0x93c0_804c, "Memory::protect is mended");
+        })
+        .not_on_a_mac(),
+        // Apple's header for arm64 calls it HV_EXISTS; HV_FAULT is the one for x86.
+        case("binding.exists_is_called_fault", Source::Header, || {
+            assert_eq!(applevisor_sys::hv_error_t::HV_FAULT as u32, 0xfae9_4008);
+        }),
         // Its encoding (3, 4, 1, 1, 1) makes 0xe089, and so does the header of macOS 26.
         case("binding.mdcr_el2_has_another_id", Source::Header, || {
             assert_eq!(SysReg::MDCR_EL2 as u32, 0xe019, "hv_sys_reg_t is mended");

@@ -1,8 +1,10 @@
 //! Configurations of VMs and vCPUs, and the objects that hold them.
 
 use crate::case::{Case, Source, case};
-use crate::guest::EmptyVm;
+use crate::code::{self, System, system};
+use crate::guest::{EmptyVm, Guest};
 use crate::raw::{self, DEFAULT, Handle};
+use applevisor::prelude::SysReg;
 use std::ffi::c_void;
 
 use Source::{Header, Observed, Ours};
@@ -50,6 +52,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(el2_cases());
     cases.extend(object_cases());
     cases.extend(vcpu_cases());
+    cases.extend(shown_cases());
     #[cfg(not(target_os = "macos"))]
     cases.extend(granule_cases());
     cases
@@ -283,9 +286,189 @@ const FEATURE_REGS: [&str; 12] = [
     "DCZID_EL0",
 ];
 
+/// A guest that reads `registers` into X0, X1, ...; returns what it read.
+fn read_by_guest(registers: &[System], prepare: impl FnOnce(&Guest)) -> Vec<u64> {
+    let reads = (0..).zip(registers).map(|(rt, &register)| code::mrs(rt, register));
+    let program: Vec<u32> = reads.chain([code::hvc(1)]).collect();
+    let guest = Guest::new(&program);
+    prepare(&guest);
+    guest.run_to_hvc(1);
+    (0..registers.len() as u32).map(|register| raw::reg(guest.id(), register)).collect()
+}
+
+/// Feature register, and the register that the guest reads.
+const SHOWN: [(u32, System); 12] = [
+    (0, system(3, 0, 0, 5, 0)),
+    (1, system(3, 0, 0, 5, 1)),
+    (2, system(3, 0, 0, 6, 0)),
+    (3, system(3, 0, 0, 6, 1)),
+    (4, system(3, 0, 0, 7, 0)),
+    (5, system(3, 0, 0, 7, 1)),
+    (6, system(3, 0, 0, 7, 2)),
+    (7, system(3, 0, 0, 4, 0)),
+    (8, system(3, 0, 0, 4, 1)),
+    (9, system(3, 3, 0, 0, 1)),
+    (10, system(3, 1, 0, 0, 1)),
+    (11, system(3, 3, 0, 0, 7)),
+];
+
+const CSSELR_EL1: System = system(3, 2, 0, 0, 0);
+const CCSIDR_EL1: System = system(3, 1, 0, 0, 0);
+const ID_AA64MMFR0_EL1: System = system(3, 0, 0, 7, 0);
+
+fn feature_reg(reg: u32) -> u64 {
+    let config = Config::vcpu();
+    let (code, value) = raw::ask(|v| raw::hv_vcpu_config_get_feature_reg(config.0, reg, v));
+    assert_eq!(code, raw::SUCCESS, "feature register {reg}");
+    value
+}
+
+/// What a configuration tells is what the guest finds.
+fn shown_cases() -> Vec<Case> {
+    let mut cases = vec![
+        // hv_vcpu_config.h: the value that the vCPU presents, ID registers and the three others.
+        case("config.the_guest_reads_its_feature_regs", Header, || {
+            let read = read_by_guest(&SHOWN.map(|(_, register)| register), |_| {});
+            for ((reg, _), read) in SHOWN.into_iter().zip(read) {
+                assert_eq!(feature_reg(reg), read, "feature register {reg}");
+            }
+        }),
+        // DDI 0487, CSSELR_EL1: Level in bits 3:1, InD in bit 0; CCSIDR_EL1 of a cache that CLIDR_EL1
+        // does not name is UNKNOWN.
+        case("config.the_guest_reads_its_cache_geometry", Header, || {
+            let clidr = feature_reg(10);
+            for kind in [0, 1] {
+                let mut values = [0; 8];
+                let config = Config::vcpu();
+                let code = raw::hv_vcpu_config_get_ccsidr_el1_sys_reg_values(
+                    config.0,
+                    kind,
+                    Some(&mut values),
+                );
+                assert_eq!(code, raw::SUCCESS);
+                for (level, value) in (0..7).zip(values) {
+                    let there = match clidr >> (3 * level) & 0b111 {
+                        1 => kind == 1,
+                        2 | 4 => kind == 0,
+                        3 => true,
+                        _ => false,
+                    };
+                    let select = |guest: &Guest| {
+                        let selected = level << 1 | u64::from(kind);
+                        guest.vcpu.set_sys_reg(SysReg::CSSELR_EL1, selected).unwrap();
+                    };
+                    let read = read_by_guest(&[CSSELR_EL1, CCSIDR_EL1], select);
+                    assert!(!there || read[1] == value, "level {level}: {:#x} {value:#x}", read[1]);
+                    assert_eq!(read[0], level << 1 | u64::from(kind));
+                }
+            }
+        }),
+        // ID_AA64PFR0_EL1.GIC and .EL2: neither without asking for it. PFR1.SME, PFR0.SVE: never.
+        case("config.the_default_vcpu_has_no_gic_el2_sve_or_sme", Observed, || {
+            let (pfr0, pfr1) = (feature_reg(7), feature_reg(8));
+            assert_eq!(pfr0 >> 24 & 0xf, 0, "GIC");
+            assert_eq!(pfr0 >> 8 & 0xf, 0, "EL2");
+            assert_eq!(pfr0 >> 32 & 0xf, 0, "SVE");
+            assert_eq!(pfr1 >> 24 & 0xf, 0, "SME");
+        }),
+        // ID_AA64MMFR0_EL1: 16 KiB granules at stage 1, whatever stage 2 has.
+        case("config.the_guest_has_16k_granules", Observed, || {
+            assert_eq!(feature_reg(4) >> 20 & 0xf, 1, "TGran16");
+        }),
+    ];
+    // ID_AA64MMFR0_EL1.PARange for an IPA size: 36 bits by default, as observed; for others the
+    // largest that fits is our choice (the manual has codes for 32, 36, 40, 42, 44, 48 and 52).
+    for (bits, pa_range) in [(32, 0), (33, 0), (36, 1), (39, 1), (40, 2), (41, 2), (42, 3)] {
+        let source = if bits == 36 { Observed } else { Ours };
+        let run = move || {
+            if bits > max_ipa_size() {
+                return;
+            }
+            let config = Config::vm();
+            assert_eq!(raw::hv_vm_config_set_ipa_size(config.0, bits), raw::SUCCESS);
+            let _vm = EmptyVm::new(config.0);
+            let mut id = 0;
+            let code = raw::hv_vcpu_create(Some(&mut id), Some(&mut std::ptr::null()), DEFAULT);
+            assert_eq!(code, raw::SUCCESS);
+            let (code, value) = raw::ask(|v| raw::hv_vcpu_get_sys_reg(id, 0xc038, v));
+            assert_eq!((code, value & 0xf), (raw::SUCCESS, pa_range));
+            assert_eq!(raw::hv_vcpu_destroy(id), raw::SUCCESS);
+        };
+        cases.push(case(format!("config.pa_range_of_{bits}_bits"), source, run));
+    }
+    cases.push(case("config.the_guest_reads_the_default_pa_range", Observed, || {
+        assert_eq!(read_by_guest(&[ID_AA64MMFR0_EL1], |_| {})[0] & 0xf, 1);
+    }));
+    cases.push(case("config.a_guest_reaches_the_top_of_a_wide_ipa", Header, || {
+        let config = Config::vm();
+        raw::hv_vm_config_set_ipa_size(config.0, max_ipa_size());
+        let host = raw::Host::new(raw::PAGE);
+        host.write_code(0, &[code::access(code::LDR_X, 0, 1), code::hvc(1)]);
+        host.write(0x100, 0x1234);
+        let _vm = EmptyVm::new(config.0);
+        let top = (1 << max_ipa_size()) - raw::PAGE as u64;
+        let flags = raw::READ | raw::EXEC;
+        assert_eq!(raw::hv_vm_map(host.addr(), top, raw::PAGE, flags), raw::SUCCESS);
+        let (mut id, mut exit) = (0, std::ptr::null());
+        let code = raw::hv_vcpu_create(Some(&mut id), Some(&mut exit), DEFAULT);
+        assert_eq!(code, raw::SUCCESS);
+        raw::hv_vcpu_set_reg(id, raw::PC, top);
+        raw::hv_vcpu_set_reg(id, 1, top + 0x100);
+        assert_eq!(raw::hv_vcpu_run(id), raw::SUCCESS);
+        assert_eq!(raw::record(exit).exception.syndrome, 0x5a00_0001);
+        assert_eq!(raw::reg(id, 0), 0x1234);
+        assert_eq!(raw::hv_vcpu_destroy(id), raw::SUCCESS);
+    }));
+    cases
+}
+
 #[cfg(not(target_os = "macos"))]
 fn granule_cases() -> Vec<Case> {
+    /// A VM of 4 KiB granules.
+    fn small_granules(ipa_bits: u32) -> Config {
+        let config = Config::vm();
+        assert_eq!(raw::hv_vm_config_set_ipa_granule(config.0, 0), raw::SUCCESS);
+        assert_eq!(raw::hv_vm_config_set_ipa_size(config.0, ipa_bits), raw::SUCCESS);
+        config
+    }
     vec![
+        // kern.hv.ipa_size_4k and _16k of an Apple machine: 40 and 42 bits.
+        case("config.a_4k_granule_reaches_40_bits", Ours, || {
+            let refused = |bits| raw::hv_vm_create(small_granules(bits).0);
+            assert_eq!([refused(41), refused(42)], [raw::UNSUPPORTED; 2]);
+            assert_eq!(raw::hv_vm_destroy(), raw::NO_DEVICE);
+            let _vm = EmptyVm::new(small_granules(40).0);
+        }),
+        case("config.a_4k_granule_protects_and_unmaps_4k", Ours, || {
+            let host = raw::Host::new(raw::PAGE);
+            // str x0, [x1]; hvc #1
+            host.write_code(0, &[code::access(code::STR_X, 0, 1), code::hvc(1)]);
+            let _vm = EmptyVm::new(small_granules(36).0);
+            assert_eq!(raw::hv_vm_map(host.addr(), 0, raw::PAGE, 7), raw::SUCCESS);
+            assert_eq!(raw::hv_vm_protect(0x1000, 0x1000, raw::READ), raw::SUCCESS);
+            assert_eq!(raw::hv_vm_unmap(0x2000, 0x1000), raw::SUCCESS);
+            let (mut id, mut exit) = (0, std::ptr::null());
+            let code = raw::hv_vcpu_create(Some(&mut id), Some(&mut exit), DEFAULT);
+            assert_eq!(code, raw::SUCCESS);
+            let store = |address| {
+                raw::hv_vcpu_set_reg(id, raw::PC, 0);
+                raw::hv_vcpu_set_reg(id, 1, address);
+                assert_eq!(raw::hv_vcpu_run(id), raw::SUCCESS);
+                raw::record(exit).exception.syndrome & !0b11
+            };
+            let (done, stored): (u64, u64) = (0x5a00_0000, 0x93c0_8040);
+            let refused = |status| stored | status;
+            let found = [0xff8, 0x1000, 0x1ff8, 0x2000, 0x2ff8, 0x3000].map(store);
+            let (permission, translation) = (refused(0b001100), refused(0b000100));
+            let expected = [done, permission, permission, translation, translation, done];
+            assert_eq!(found, expected, "{found:x?}");
+            assert_eq!(raw::hv_vcpu_destroy(id), raw::SUCCESS);
+        }),
+        case("config.allocations_are_16k_whatever_the_granule", Header, || {
+            let _vm = EmptyVm::new(small_granules(36).0);
+            let mut addr = std::ptr::null_mut();
+            assert_eq!(raw::hv_vm_allocate(Some(&mut addr), 0x1000, 0), raw::BAD_ARGUMENT);
+        }),
         case("config.default_granule_is_16k", Ours, || {
             let (code, granule) = raw::ask(|v| raw::hv_vm_config_get_default_ipa_granule(v));
             assert_eq!((code, granule), (raw::SUCCESS, 1));

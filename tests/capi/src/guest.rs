@@ -13,6 +13,7 @@
 use crate::raw::{self, Handle, Host, PAGE};
 use applevisor::prelude::*;
 use applevisor_sys::hv_vcpu_exit_t;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -103,18 +104,22 @@ impl Guest {
     }
 }
 
-/// Does `work`, which runs vCPU `id`; cancels that if it takes too long.
-fn watched(id: u64, work: impl FnOnce()) {
+/// Does `work`, which runs vCPU `id`; cancels that if it takes too long, which fails the case.
+pub fn watched(id: u64, work: impl FnOnce()) {
+    let late = AtomicBool::new(false);
     thread::scope(|scope| {
         let (done, wait) = mpsc::channel::<()>();
+        let late = &late;
         scope.spawn(move || {
             if wait.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                late.store(true, Ordering::SeqCst);
                 raw::hv_vcpus_exit(&id, 1);
             }
         });
         work();
         drop(done);
     });
+    assert!(!late.load(Ordering::SeqCst), "the run had to be cancelled after {PATIENCE:?}");
 }
 
 /// A VM without anything, destroyed when dropped.

@@ -1,8 +1,12 @@
 //! Allocations, and the map from guest physical to host memory.
 
 use crate::case::{Case, Source, case};
-use crate::guest::EmptyVm;
+use crate::code::{self, access, branch_back, hvc};
+use crate::guest::{EmptyVm, Guest, NOTHING};
 use crate::raw::{self, DEFAULT, Host, PAGE, RW};
+
+use applevisor::prelude::{ExitReason, Reg};
+use std::thread;
 
 use Source::{Header, Observed, Ours};
 
@@ -44,6 +48,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(map_cases());
     cases.extend(unmap_cases());
     cases.extend(protect_cases());
+    cases.extend(seen_cases());
     cases
 }
 
@@ -279,4 +284,161 @@ fn protect_cases() -> Vec<Case> {
             assert_eq!(raw::hv_vm_protect(IPA, PAGE, 8), raw::BAD_ARGUMENT);
         }),
     ]
+}
+
+/// Status codes of an abort, without the level.
+const TRANSLATION: u64 = 0b000100;
+const PERMISSION: u64 = 0b001100;
+
+/// What a guest's access to each of some pages ends in: `None` if it is done, else the status.
+fn accesses(guest: &Guest, instruction: u32, pages: std::ops::Range<u64>) -> Vec<Option<u64>> {
+    guest.code.write_code(0, &[instruction, hvc(1)]);
+    let one = |page: u64| {
+        guest.set(Reg::PC, crate::guest::CODE);
+        guest.set(Reg::X1, NOTHING + page * STEP);
+        let exit = guest.run_to_exception();
+        (exit.syndrome != 0x5a00_0001).then(|| {
+            assert_eq!(exit.physical_address, NOTHING + page * STEP);
+            exit.syndrome & 0b111100
+        })
+    };
+    pages.map(one).collect()
+}
+
+/// What the map's changes are to a guest.
+fn seen_cases() -> Vec<Case> {
+    let load = access(code::LDR_X, 0, 1);
+    let store = access(code::STR_X, 0, 1);
+    vec![
+        case("memory.the_guest_loses_the_part_that_was_unmapped", Header, move || {
+            let guest = Guest::new(&[]);
+            let host = Host::new(5 * PAGE);
+            let map = |from: usize, pages: usize| {
+                let addr = host.addr().wrapping_byte_add(from * PAGE);
+                raw::hv_vm_map(addr, NOTHING + from as u64 * STEP, pages * PAGE, RW)
+            };
+            assert_eq!(map(0, 5), raw::SUCCESS);
+            assert_eq!(accesses(&guest, store, 0..5), [None; 5]);
+            assert_eq!(raw::hv_vm_unmap(NOTHING + STEP, 2 * PAGE), raw::SUCCESS);
+            let gone = Some(TRANSLATION);
+            assert_eq!(accesses(&guest, store, 0..5), [None, gone, gone, None, None]);
+            // A part of the hole is filled again; both ends of the old mapping can still go.
+            assert_eq!(map(2, 1), raw::SUCCESS);
+            assert_eq!(accesses(&guest, load, 0..5), [None, gone, None, None, None]);
+            assert_eq!(raw::hv_vm_unmap(NOTHING + 2 * STEP, 3 * PAGE), raw::SUCCESS);
+            assert_eq!(accesses(&guest, load, 0..5), [None, gone, gone, gone, gone]);
+            assert_eq!(raw::hv_vm_unmap(NOTHING, PAGE), raw::SUCCESS);
+        }),
+        case("memory.protect_of_a_part_is_of_that_part", Header, move || {
+            let guest = Guest::new(&[]);
+            let host = Host::new(4 * PAGE);
+            assert_eq!(raw::hv_vm_map(host.addr(), NOTHING, 4 * PAGE, RW), raw::SUCCESS);
+            let middle = NOTHING + STEP;
+            assert_eq!(raw::hv_vm_protect(middle, 2 * PAGE, raw::READ), raw::SUCCESS);
+            let refused = Some(PERMISSION);
+            assert_eq!(accesses(&guest, store, 0..4), [None, refused, refused, None]);
+            assert_eq!(accesses(&guest, load, 0..4), [None; 4]);
+            assert_eq!(raw::hv_vm_protect(middle, PAGE, 0), raw::SUCCESS);
+            assert_eq!(accesses(&guest, load, 0..4), [None, refused, None, None]);
+            assert_eq!(raw::hv_vm_protect(NOTHING, 4 * PAGE, RW), raw::SUCCESS);
+            assert_eq!(accesses(&guest, store, 0..4), [None; 4]);
+            assert_eq!(raw::hv_vm_unmap(NOTHING, 4 * PAGE), raw::SUCCESS);
+        }),
+        // Two mappings side by side are one range to protect and unmap: nothing in the header ties
+        // a range to the call that mapped it.
+        case("memory.a_range_may_span_mappings", Ours, move || {
+            let guest = Guest::new(&[]);
+            let (left, right) = (Host::new(PAGE), Host::new(PAGE));
+            assert_eq!(raw::hv_vm_map(left.addr(), NOTHING, PAGE, RW), raw::SUCCESS);
+            let map = raw::hv_vm_map(right.addr(), NOTHING + STEP, PAGE, raw::READ);
+            assert_eq!(map, raw::SUCCESS);
+            assert_eq!(raw::hv_vm_protect(NOTHING, 2 * PAGE, RW), raw::SUCCESS);
+            guest.set(Reg::X0, 0x99);
+            assert_eq!(accesses(&guest, store, 0..2), [None; 2]);
+            assert_eq!((left.read(0), right.read(0)), (0x99, 0x99));
+            assert_eq!(raw::hv_vm_unmap(NOTHING, 2 * PAGE), raw::SUCCESS);
+            assert_eq!(accesses(&guest, load, 0..2), [Some(TRANSLATION); 2]);
+        }),
+        case("memory.a_refused_change_changes_nothing", Ours, move || {
+            let guest = Guest::new(&[]);
+            let host = Host::new(2 * PAGE);
+            assert_eq!(raw::hv_vm_map(host.addr(), NOTHING, PAGE, RW), raw::SUCCESS);
+            assert_eq!(raw::hv_vm_protect(NOTHING, 2 * PAGE, raw::READ), raw::ERROR);
+            assert_eq!(raw::hv_vm_unmap(NOTHING, 2 * PAGE), raw::ERROR);
+            assert_eq!(raw::hv_vm_map(host.addr(), NOTHING, 2 * PAGE, RW), raw::ERROR);
+            assert_eq!(accesses(&guest, store, 0..2), [None, Some(TRANSLATION)]);
+            assert_eq!(raw::hv_vm_unmap(NOTHING, PAGE), raw::SUCCESS);
+        }),
+        // One host page behind two addresses: what is stored by one is loaded by the other.
+        case("memory.two_addresses_of_a_page_are_one_memory", Header, move || {
+            let guest = Guest::new(&[store, access(code::LDR_X, 2, 3), hvc(1)]);
+            let host = Host::new(PAGE);
+            for page in 0..2 {
+                let code = raw::hv_vm_map(host.addr(), NOTHING + page * STEP, PAGE, RW);
+                assert_eq!(code, raw::SUCCESS);
+            }
+            for (register, value) in
+                [(Reg::X0, 0x1234), (Reg::X1, NOTHING + 8), (Reg::X3, NOTHING + STEP + 8)]
+            {
+                guest.set(register, value);
+            }
+            guest.run_to_hvc(1);
+            assert_eq!((guest.get(Reg::X2), host.read(8)), (0x1234, 0x1234));
+            assert_eq!(raw::hv_vm_unmap(NOTHING, 2 * PAGE), raw::SUCCESS);
+        }),
+        case("memory.remapped_while_a_vcpu_runs", Header, remapped_while_running),
+        // What was unmapped before it was freed may be freed; the guest has no way to it.
+        case("memory.destroying_the_vm_unmaps_all", Header, || {
+            let host = Host::new(PAGE);
+            {
+                let _vm = EmptyVm::new(DEFAULT);
+                assert_eq!(raw::hv_vm_map(host.addr(), IPA, PAGE, RW), raw::SUCCESS);
+            }
+            drop(host); // refused with HV_BUSY, were it still mapped
+            let _vm = EmptyVm::new(DEFAULT);
+            assert_eq!(raw::hv_vm_unmap(IPA, PAGE), raw::ERROR);
+        }),
+    ]
+}
+
+/// A guest copies a number for ever from a page to another. Meanwhile the first is exchanged for
+/// one with another number, 50 times: each time the new number arrives, and never an older one
+/// after it.
+fn remapped_while_running() {
+    let code = [access(code::LDR_X, 0, 1), access(code::STR_X, 0, 2), branch_back(2)];
+    let guest = Guest::new(&code);
+    let (a, b) = (Host::new(PAGE), Host::new(PAGE));
+    let map = |host: &Host| raw::hv_vm_map(host.addr(), NOTHING, PAGE, raw::READ);
+    assert_eq!(map(&a), raw::SUCCESS);
+    guest.set(Reg::X1, NOTHING);
+    guest.set(Reg::X2, crate::guest::DATA);
+    let (id, seen, pages) = (guest.id(), &guest.data, [&a, &b]);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for round in 1..=50u64 {
+                let next = pages[round as usize % 2];
+                next.write(0, round);
+                assert_eq!(raw::hv_vm_unmap(NOTHING, PAGE), raw::SUCCESS);
+                assert_eq!(map(next), raw::SUCCESS);
+                let mut last = seen.read(0);
+                while last != round {
+                    assert!(last == round - 1, "{last} is neither the old number nor {round}");
+                    thread::yield_now();
+                    last = seen.read(0);
+                }
+            }
+            assert_eq!(raw::hv_vcpus_exit(&id, 1), raw::SUCCESS);
+        });
+        loop {
+            let exit = guest.run();
+            if exit.reason == ExitReason::CANCELED {
+                break;
+            }
+            // Between unmap and map: try again.
+            let exception = exit.exception;
+            assert_eq!(exception.physical_address, NOTHING, "{exception:x?}");
+            assert_eq!(exception.syndrome & 0b111100, TRANSLATION);
+        }
+    });
+    assert_eq!(raw::hv_vm_unmap(NOTHING, PAGE), raw::SUCCESS);
 }

@@ -6,6 +6,8 @@
 //! undefined behaviour, and that is what they test. Cases that a real Mac might not survive are
 //! marked so where they are made.
 
+pub mod gic;
+
 use applevisor_sys::hv_vcpu_exit_t;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -15,8 +17,10 @@ pub const SUCCESS: i32 = 0;
 pub const ERROR: i32 = 0xfae9_4001_u32 as i32;
 pub const BUSY: i32 = 0xfae9_4002_u32 as i32;
 pub const BAD_ARGUMENT: i32 = 0xfae9_4003_u32 as i32;
+pub const ILLEGAL_GUEST_STATE: i32 = 0xfae9_4004_u32 as i32;
 pub const NO_RESOURCES: i32 = 0xfae9_4005_u32 as i32;
 pub const NO_DEVICE: i32 = 0xfae9_4006_u32 as i32;
+pub const DENIED: i32 = 0xfae9_4007_u32 as i32;
 pub const UNSUPPORTED: i32 = 0xfae9_400f_u32 as i32;
 
 /// `hv_memory_flags_t`.
@@ -117,6 +121,18 @@ unsafe extern "C" {
     pub safe fn hv_vm_config_get_default_ipa_granule(granule: Option<&mut u32>) -> i32;
     pub safe fn hv_vm_config_get_ipa_granule(config: Handle, granule: Option<&mut u32>) -> i32;
     pub safe fn hv_vm_config_set_ipa_granule(config: Handle, granule: u32) -> i32;
+
+    pub safe fn hv_sme_config_get_max_svl_bytes(value: *mut usize) -> i32;
+    pub safe fn hv_vcpu_get_sme_state(vcpu: u64, state: *mut c_void) -> i32;
+    pub safe fn hv_vcpu_set_sme_state(vcpu: u64, state: *const c_void) -> i32;
+    pub safe fn hv_vcpu_get_sme_z_reg(vcpu: u64, reg: u32, value: *mut u8, length: usize) -> i32;
+    pub safe fn hv_vcpu_set_sme_z_reg(vcpu: u64, reg: u32, value: *const u8, length: usize) -> i32;
+    pub safe fn hv_vcpu_get_sme_p_reg(vcpu: u64, reg: u32, value: *mut u8, length: usize) -> i32;
+    pub safe fn hv_vcpu_set_sme_p_reg(vcpu: u64, reg: u32, value: *const u8, length: usize) -> i32;
+    pub safe fn hv_vcpu_get_sme_za_reg(vcpu: u64, value: *mut u8, length: usize) -> i32;
+    pub safe fn hv_vcpu_set_sme_za_reg(vcpu: u64, value: *const u8, length: usize) -> i32;
+    pub safe fn hv_vcpu_get_sme_zt0_reg(vcpu: u64, value: *mut u8) -> i32;
+    pub safe fn hv_vcpu_set_sme_zt0_reg(vcpu: u64, value: *const u8) -> i32;
 }
 
 /// Calls a function with a result, and returns its code and that result (0 if it wrote none).
@@ -160,6 +176,11 @@ impl Host {
     pub fn new(size: usize) -> Self {
         let mut addr = std::ptr::null_mut();
         assert_eq!(hv_vm_allocate(Some(&mut addr), size, 0), SUCCESS);
+        Self { addr, size }
+    }
+
+    /// Takes over what `hv_vm_allocate` gave.
+    pub fn adopt(addr: *mut c_void, size: usize) -> Self {
         Self { addr, size }
     }
 

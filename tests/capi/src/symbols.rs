@@ -5,13 +5,15 @@ use crate::case::{Case, Source, case};
 use applevisor_sys::*;
 use std::hint::black_box;
 
-/// The addresses of functions.
+/// The names and addresses of functions.
 macro_rules! addresses {
-    ($($name:ident,)*) => { vec![$($name as *const () as usize),*] };
+    ($($name:ident,)*) => { vec![$((stringify!($name), $name as *const () as usize)),*] };
 }
 
+type Functions = Vec<(&'static str, usize)>;
+
 /// Up to macOS 15.0.
-fn up_to_macos_15() -> Vec<usize> {
+fn up_to_macos_15() -> Functions {
     addresses![
         os_release,
         hv_vm_config_create,
@@ -94,7 +96,7 @@ fn up_to_macos_15() -> Vec<usize> {
 
 /// Since macOS 15.2: SME and the IPA granule.
 #[cfg(not(target_os = "macos"))]
-fn since_macos_15_2() -> Vec<usize> {
+fn since_macos_15_2() -> Functions {
     addresses![
         hv_vm_config_get_default_ipa_granule,
         hv_vm_config_get_ipa_granule,
@@ -114,13 +116,19 @@ fn since_macos_15_2() -> Vec<usize> {
 }
 
 #[cfg(target_os = "macos")]
-fn since_macos_15_2() -> Vec<usize> {
+fn since_macos_15_2() -> Functions {
     Vec::new()
 }
 
 /// How many functions there are behind the addresses.
-fn count(addresses: Vec<usize>) -> usize {
-    addresses.into_iter().filter(|&address| black_box(address) != 0).count()
+fn count(functions: Functions) -> usize {
+    functions.into_iter().filter(|&(_, address)| black_box(address) != 0).count()
+}
+
+/// The names of all of them that this system has.
+pub fn names() -> Vec<&'static str> {
+    let functions = [up_to_macos_15(), since_macos_15_2()].into_iter().flatten();
+    functions.map(|(name, _)| name).collect()
 }
 
 pub fn cases() -> Vec<Case> {

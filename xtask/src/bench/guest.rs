@@ -17,7 +17,7 @@ const MEMORY_MIB: u32 = 256;
 pub enum Engine {
     /// `anyvisor boot`.
     Ours,
-    /// `qemu-system-aarch64 -M virt`.
+    /// `qemu-system-aarch64 -M virt,gic-version=3`.
     Qemu,
 }
 
@@ -96,7 +96,8 @@ impl Run {
 }
 
 impl Measured {
-    fn parse(line: &str) -> Option<Self> {
+    /// Reads a line; `None` if it is none of a result.
+    pub fn parse(line: &str) -> Option<Self> {
         let mut result = Self::default();
         for word in line.trim_end().strip_prefix("R ")?.split(' ') {
             let (key, value) = word.split_once('=')?;
@@ -137,13 +138,19 @@ impl Launch {
         [Some(Engine::Ours), self.qemu.as_ref().map(|_| Engine::Qemu)].into_iter().flatten()
     }
 
-    /// Boots the kernel.
+    /// Boots the kernel on a machine of `cpus`.
     ///
     /// # Errors
     /// See [`GuestError`].
-    pub fn boot(&self, engine: Engine, bootargs: &str, extra: &[&str]) -> Result<Run, GuestError> {
+    pub fn boot(
+        &self,
+        engine: Engine,
+        cpus: u32,
+        bootargs: &str,
+        extra: &[&str],
+    ) -> Result<Run, GuestError> {
         let kernel = if engine == Engine::Ours { &self.elf } else { &self.image };
-        let mut command = self.command(engine, kernel)?;
+        let mut command = self.command(engine, cpus, kernel)?;
         command.args([if engine == Engine::Ours { "--append" } else { "-append" }, bootargs]);
         let run = launch(command.args(extra))?;
         let done = run.output.lines().any(|line| line.trim_end() == "DONE");
@@ -159,7 +166,7 @@ impl Launch {
     /// # Errors
     /// See [`GuestError`].
     pub fn boot_other(&self, engine: Engine, kernel: &Path) -> Result<Run, GuestError> {
-        let ended = launch(&mut self.command(engine, kernel)?)?;
+        let ended = launch(&mut self.command(engine, 1, kernel)?)?;
         if ended.status.success() && !ended.output.is_empty() {
             Ok(ended.run)
         } else {
@@ -167,16 +174,18 @@ impl Launch {
         }
     }
 
-    fn command(&self, engine: Engine, kernel: &Path) -> Result<Command, GuestError> {
+    fn command(&self, engine: Engine, cpus: u32, kernel: &Path) -> Result<Command, GuestError> {
         Ok(match engine {
             Engine::Ours => {
                 let mut command = Command::new(&self.monitor);
                 command.arg("boot").arg(kernel).args(["--memory", &format!("{MEMORY_MIB}M")]);
+                command.args(["--vcpus", &cpus.to_string()]);
                 command
             }
             Engine::Qemu => {
                 let mut command = Command::new(self.qemu.as_ref().ok_or(GuestError::NoQemu)?);
-                command.args(["-M", "virt", "-cpu", "cortex-a72", "-nographic", "-nic", "none"]);
+                command.args(["-M", "virt,gic-version=3", "-cpu", "cortex-a72"]);
+                command.args(["-smp", &cpus.to_string(), "-nographic", "-nic", "none"]);
                 command.args(["-m", &MEMORY_MIB.to_string(), "-kernel"]).arg(kernel);
                 command
             }

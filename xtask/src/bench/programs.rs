@@ -1,8 +1,9 @@
-//! Whole programs: the suite of cases, its memory, and `cargo xtask run`.
+//! Whole programs: the suite of cases, its memory, VMs that come and go, and `cargo xtask run`.
 
-use super::guest::{Engine, Launch};
+use super::guest::{Engine, Launch, Measured};
 use super::row::{Rows, Target, Unit};
-use crate::command::{Cmd, CommandError, Seen, watch_with};
+use crate::command::{Cmd, CommandError, Seen, capture, watch, watch_with};
+use crate::macos;
 use crate::progress::Step;
 use crate::workspace::{Workspace, cargo};
 use anyhow::{Context, Result};
@@ -27,6 +28,37 @@ pub fn suite(launch: &Launch, runs: u32, rows: &mut Rows) -> Result<()> {
         row.add(Engine::Ours, start.elapsed().as_secs_f64());
         if !status.success() {
             rows.complain(format!("suite: not all cases passed ({status})"));
+        }
+    }
+    Ok(())
+}
+
+/// VMs that come and go, with vCPUs and without: a program of ours against the C API. QEMU has
+/// nothing like it.
+///
+/// # Errors
+/// It does not compile, or cannot be started.
+pub fn lifecycle(ws: &Workspace, step: &Step, runs: u32, rows: &mut Rows) -> Result<()> {
+    const NAME: &str = "lifecycle";
+    let cmd = Cmd::new(NAME, cargo()).dir(&ws.root);
+    watch(cmd.args(["build", "--release", "-p", "anyvisor-hv", "--example", NAME]), step)?;
+    let program = ws.target.join("release/examples").join(NAME);
+    let program = program.with_extension(std::env::consts::EXE_EXTENSION);
+    if cfg!(target_os = "macos") {
+        macos::sign(&ws.root, &program)?;
+    }
+    for _ in 0..runs {
+        let output = capture(Cmd::new(NAME, &program))?;
+        for result in output.lines().filter_map(Measured::parse) {
+            let targets = || match result.name.as_str() {
+                "vm-vcpu" => vec![Target::AtMost(1.0)],
+                _ => Vec::new(),
+            };
+            let row = rows.at(&result.name, Unit::Milliseconds, targets);
+            row.add(Engine::Ours, result.ns as f64 / result.events as f64 / 1e6);
+        }
+        if !output.lines().any(|line| line == "DONE") {
+            rows.complain(format!("{NAME}: it ended without DONE"));
         }
     }
     Ok(())

@@ -10,6 +10,8 @@ pub enum Unit {
     Mips,
     /// Millions of bytes a second.
     Megabytes,
+    /// Thousands of events a second.
+    Thousands,
     /// Nanoseconds an event.
     Nanoseconds,
     /// Milliseconds.
@@ -26,6 +28,7 @@ impl Unit {
         match self {
             Self::Mips => "MIPS",
             Self::Megabytes => "MB/s",
+            Self::Thousands => "k/s",
             Self::Nanoseconds => "ns",
             Self::Milliseconds => "ms",
             Self::Seconds => "s",
@@ -35,7 +38,7 @@ impl Unit {
 
     /// Whether more is better.
     pub fn is_rate(self) -> bool {
-        matches!(self, Self::Mips | Self::Megabytes)
+        matches!(self, Self::Mips | Self::Megabytes | Self::Thousands)
     }
 }
 

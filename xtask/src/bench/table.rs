@@ -81,6 +81,16 @@ fn explain(rows: &Rows) {
         ("boot", "process start to exit of the kernel that does nothing"),
         ("suite", "anyvisor run: all cases, each in its own VM"),
         ("memory", "of the suite's process: peak of resident memory less resident guest RAM"),
+        ("vm", "create and destroy: a VM"),
+        ("vm-vcpu", "a VM and a vCPU"),
+        ("vm-vcpu-run", "a VM, a page of memory, and a vCPU that runs one instruction"),
+        ("exits_hvc", "to the monitor and back: one vCPU; exits_..._2: two at once, together"),
+        ("ipi", "SGI to another CPU and the answer; ipi_wfi: both sleep in between"),
+        (
+            "timer_spin_median",
+            "deadline to handler, awake; timer_wfi: asleep; p99: 99th percentile",
+        ),
+        ("barrier", "64 CPUs meet once, their start and end among the meetings"),
         ("run-again", "cargo xtask run, everything built"),
         ("run-fresh", "cargo xtask run, empty build folder"),
     ];
@@ -89,7 +99,9 @@ fn explain(rows: &Rows) {
             println!("{name}: {text}");
         }
     }
-    println!("MIPS: million guest instructions a second; ns: an event; ±: largest less smallest");
+    println!(
+        "MIPS: million guest instructions a second; k/s: thousand a second; ns: an event; ±: largest less smallest"
+    );
 }
 
 fn print_line(

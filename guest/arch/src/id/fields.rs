@@ -36,8 +36,10 @@ pub mod pfr0 {
     pub const FP: Field = Field::new(19, 16);
     /// Advanced SIMD: the same values as FP, and the same one.
     pub const ADV_SIMD: Field = Field::new(23, 20);
-    /// GIC CPU interface by system registers.
+    /// GIC CPU interface by system registers: 0 none, 1 GICv3.
     pub const GIC: Field = Field::new(27, 24);
+    /// Value of GIC that says: GICv3's.
+    pub const GIC_SYSTEM_REGISTERS: u64 = 1;
     /// 1 FEAT_RAS: ESB, DISR_EL1 and the error record registers.
     pub const RAS: Field = Field::new(31, 28);
     /// Scalable vectors.

@@ -1,6 +1,7 @@
 //! The columns of the register table: what there is to say of a system register.
 
 use super::Encoding;
+use crate::gic::Icc;
 
 /// One register.
 #[derive(Debug)]
@@ -71,6 +72,8 @@ pub enum Kind {
     /// An access at EL1 exits to the hypervisor with EC 0x18: Hypervisor.framework leaves the
     /// register to its user.
     HypervisorTrap,
+    /// The GIC's CPU interface. Acts where the VM has a GIC; else as [`Kind::HypervisorTrap`].
+    InterruptController(Icc),
     /// A performance monitor. Acts as [`MonitorRegister`] says where the ID registers claim them;
     /// else as [`Kind::HypervisorTrap`].
     Monitor(MonitorRegister),

@@ -10,6 +10,10 @@ use super::row::{
 };
 use super::{Encoding, registers};
 use crate::debug::mdscr;
+use crate::gic::Icc::{
+    Ap0r, Ap1r, Asgi1r, Bpr0, Bpr1, Ctlr, Dir, Eoir0, Eoir1, Hppir0, Hppir1, Iar0, Iar1, Igrpen0,
+    Igrpen1, Pmr, Rpr, Sgi0r, Sgi1r, Sre,
+};
 use crate::{id, pstate, sctlr, tcr, timer};
 
 use Clock::{Physical, Virtual};
@@ -18,7 +22,7 @@ use Effect::{
     Translation, ZeroBlock,
 };
 use Feature::{ContextNumber, DebugComparator, Sme};
-use Kind::{Behaviour, Constant, Gated, HypervisorTrap, Monitor, Storage};
+use Kind::{Behaviour, Constant, Gated, HypervisorTrap, InterruptController, Monitor, Storage};
 use MonitorRegister::{
     Control as MonitorControl, Count, CycleFilter, Cycles, EnableClear, EnableSet, Events0,
     Events1, Increment, InterruptClear, InterruptSet, OverflowClear, OverflowSet, Select,
@@ -288,32 +292,32 @@ registers! {
     PMCCFILTR_EL0     (3, 3, 14, 15, 7) El0   El0,   Monitor(CycleFilter), 0, 0, 0, [], None;
 
     // The GIC's CPU interface. Without a GIC an access exits.
-    ICC_PMR_EL1       (3, 0,  4,  6, 0) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_IAR0_EL1      (3, 0, 12,  8, 0) El1   Never, HypervisorTrap, 0, 0, 0, [], None;
-    ICC_EOIR0_EL1     (3, 0, 12,  8, 1) Never El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_HPPIR0_EL1    (3, 0, 12,  8, 2) El1   Never, HypervisorTrap, 0, 0, 0, [], None;
-    ICC_BPR0_EL1      (3, 0, 12,  8, 3) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_AP0R0_EL1     (3, 0, 12,  8, 4) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_AP0R1_EL1     (3, 0, 12,  8, 5) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_AP0R2_EL1     (3, 0, 12,  8, 6) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_AP0R3_EL1     (3, 0, 12,  8, 7) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_AP1R0_EL1     (3, 0, 12,  9, 0) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_AP1R1_EL1     (3, 0, 12,  9, 1) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_AP1R2_EL1     (3, 0, 12,  9, 2) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_AP1R3_EL1     (3, 0, 12,  9, 3) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_DIR_EL1       (3, 0, 12, 11, 1) Never El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_RPR_EL1       (3, 0, 12, 11, 3) El1   Never, HypervisorTrap, 0, 0, 0, [], None;
-    ICC_SGI1R_EL1     (3, 0, 12, 11, 5) Never El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_ASGI1R_EL1    (3, 0, 12, 11, 6) Never El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_SGI0R_EL1     (3, 0, 12, 11, 7) Never El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_IAR1_EL1      (3, 0, 12, 12, 0) El1   Never, HypervisorTrap, 0, 0, 0, [], None;
-    ICC_EOIR1_EL1     (3, 0, 12, 12, 1) Never El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_HPPIR1_EL1    (3, 0, 12, 12, 2) El1   Never, HypervisorTrap, 0, 0, 0, [], None;
-    ICC_BPR1_EL1      (3, 0, 12, 12, 3) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_CTLR_EL1      (3, 0, 12, 12, 4) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_SRE_EL1       (3, 0, 12, 12, 5) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_IGRPEN0_EL1   (3, 0, 12, 12, 6) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
-    ICC_IGRPEN1_EL1   (3, 0, 12, 12, 7) El1   El1,   HypervisorTrap, 0, 0, 0, [], None;
+    ICC_PMR_EL1       (3, 0,  4,  6, 0) El1   El1,   InterruptController(Pmr), 0, 0, 0, [], None;
+    ICC_IAR0_EL1      (3, 0, 12,  8, 0) El1   Never, InterruptController(Iar0), 0, 0, 0, [], None;
+    ICC_EOIR0_EL1     (3, 0, 12,  8, 1) Never El1,   InterruptController(Eoir0), 0, 0, 0, [], None;
+    ICC_HPPIR0_EL1    (3, 0, 12,  8, 2) El1   Never, InterruptController(Hppir0), 0, 0, 0, [], None;
+    ICC_BPR0_EL1      (3, 0, 12,  8, 3) El1   El1,   InterruptController(Bpr0), 0, 0, 0, [], None;
+    ICC_AP0R0_EL1     (3, 0, 12,  8, 4) El1   El1,   InterruptController(Ap0r(0)), 0, 0, 0, [], None;
+    ICC_AP0R1_EL1     (3, 0, 12,  8, 5) El1   El1,   InterruptController(Ap0r(1)), 0, 0, 0, [], None;
+    ICC_AP0R2_EL1     (3, 0, 12,  8, 6) El1   El1,   InterruptController(Ap0r(2)), 0, 0, 0, [], None;
+    ICC_AP0R3_EL1     (3, 0, 12,  8, 7) El1   El1,   InterruptController(Ap0r(3)), 0, 0, 0, [], None;
+    ICC_AP1R0_EL1     (3, 0, 12,  9, 0) El1   El1,   InterruptController(Ap1r(0)), 0, 0, 0, [], None;
+    ICC_AP1R1_EL1     (3, 0, 12,  9, 1) El1   El1,   InterruptController(Ap1r(1)), 0, 0, 0, [], None;
+    ICC_AP1R2_EL1     (3, 0, 12,  9, 2) El1   El1,   InterruptController(Ap1r(2)), 0, 0, 0, [], None;
+    ICC_AP1R3_EL1     (3, 0, 12,  9, 3) El1   El1,   InterruptController(Ap1r(3)), 0, 0, 0, [], None;
+    ICC_DIR_EL1       (3, 0, 12, 11, 1) Never El1,   InterruptController(Dir), 0, 0, 0, [], None;
+    ICC_RPR_EL1       (3, 0, 12, 11, 3) El1   Never, InterruptController(Rpr), 0, 0, 0, [], None;
+    ICC_SGI1R_EL1     (3, 0, 12, 11, 5) Never El1,   InterruptController(Sgi1r), 0, 0, 0, [], None;
+    ICC_ASGI1R_EL1    (3, 0, 12, 11, 6) Never El1,   InterruptController(Asgi1r), 0, 0, 0, [], None;
+    ICC_SGI0R_EL1     (3, 0, 12, 11, 7) Never El1,   InterruptController(Sgi0r), 0, 0, 0, [], None;
+    ICC_IAR1_EL1      (3, 0, 12, 12, 0) El1   Never, InterruptController(Iar1), 0, 0, 0, [], None;
+    ICC_EOIR1_EL1     (3, 0, 12, 12, 1) Never El1,   InterruptController(Eoir1), 0, 0, 0, [], None;
+    ICC_HPPIR1_EL1    (3, 0, 12, 12, 2) El1   Never, InterruptController(Hppir1), 0, 0, 0, [], None;
+    ICC_BPR1_EL1      (3, 0, 12, 12, 3) El1   El1,   InterruptController(Bpr1), 0, 0, 0, [], None;
+    ICC_CTLR_EL1      (3, 0, 12, 12, 4) El1   El1,   InterruptController(Ctlr), 0, 0, 0, [], None;
+    ICC_SRE_EL1       (3, 0, 12, 12, 5) El1   El1,   InterruptController(Sre), 0, 0, 0, [], None;
+    ICC_IGRPEN0_EL1   (3, 0, 12, 12, 6) El1   El1,   InterruptController(Igrpen0), 0, 0, 0, [], None;
+    ICC_IGRPEN1_EL1   (3, 0, 12, 12, 7) El1   El1,   InterruptController(Igrpen1), 0, 0, 0, [], None;
 
     // EL2, as far as the API names it. A guest without EL2 finds them UNDEFINED.
     VPIDR_EL2         (3, 4,  0,  0, 0) El2   El2,   Storage, 0, ALL, 0, [], El2;

@@ -182,6 +182,12 @@ bench_\name:
     b.ne    1b
     ret
 
+    fn osdlr                        // 3
+1:  msr     osdlr_el1, xzr
+    subs    x0, x0, #1
+    b.ne    1b
+    ret
+
     fn cntvct                       // 3
 1:  mrs     x2, cntvct_el0
     subs    x0, x0, #1

@@ -12,6 +12,8 @@ unsafe extern "C" {
     pub safe fn bench_ind(n: u64) -> u64;
     pub safe fn bench_sysreg(n: u64) -> u64;
     pub safe fn bench_cntvct(n: u64) -> u64;
+    /// Writes 0 to OSDLR_EL1, whose lock stays open.
+    pub safe fn bench_osdlr(n: u64) -> u64;
     /// `buffer` is 4 KiB to read and write.
     pub fn bench_ldst(n: u64, buffer: u64) -> u64;
     /// Needs HVC to be served; returns the last PSCI_VERSION.

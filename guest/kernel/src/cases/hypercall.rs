@@ -10,7 +10,7 @@ use tock_registers::interfaces::Readable;
 
 use crate::machine::{self, Conduit};
 use crate::user::{self, User};
-use crate::{case, check_eq, hypercall, runner, user_code};
+use crate::{case, check_eq, gic, hypercall, runner, user_code};
 
 const NOT_SUPPORTED: i32 = id::NOT_SUPPORTED as i32;
 
@@ -162,7 +162,7 @@ case! {
 case! {
     /// The monitor's services are found by the UID of their owner, as SMCCC says, and tell their
     /// revision.
-    "hypercall.vendor_uid": "Call UID of the vendor hypervisor owner is the monitor's; revision 1.0";
+    "hypercall.vendor_uid": "Call UID of the vendor hypervisor owner is the monitor's; revision 1.1";
     reference: "DEN 0028: general service queries (Call UID, Revision)";
     needs: Needs::SERVICES;
     fn vendor_uid() {
@@ -210,21 +210,29 @@ case! {
         let answer = |function, arguments: &[u64]| hypercall::call(function, arguments)[0].cast_signed();
         let unknown = answer(0xc600_0fff, &[]);
         assert!(unknown == id::NOT_SUPPORTED, "an unknown service answers {unknown}");
-        let bad: [(u32, &[u64]); 6] = [
+        let bad: [(u32, &[u64]); 4] = [
             (service::PROTECT, &[ram.start + 0x1000, 0x4000, 3]),
             (service::PROTECT, &[ram.start, 0x1000, 3]),
             (service::PROTECT, &[ram.end(), 0x4000, 3]),
             (service::PROTECT, &[!0x3fff, 0x8000, 3]),
-            (service::INJECT, &[7, service::LEVEL_HIGH, 0]),
-            (service::INJECT, &[service::LINE_IRQ, 9, 0]),
         ];
-        for (function, arguments) in bad {
+        // The lines are a GIC's outputs where there is one, and SPIs only where there is one.
+        let lines = if gic::is_present() {
+            [(service::INJECT_SPI, [31, service::LEVEL_HIGH, 0]), (service::INJECT_SPI, [40, 9, 0])]
+        } else {
+            [(service::INJECT, [7, service::LEVEL_HIGH, 0]), (service::INJECT, [0, 9, 0])]
+        };
+        let lines = lines.iter().map(|(function, arguments)| (*function, &arguments[..]));
+        for (function, arguments) in bad.into_iter().chain(lines) {
             let refused = answer(function, arguments);
             assert!(
                 refused == id::INVALID_PARAMETERS,
                 "{function:#x} of {arguments:#x?} answers {refused}"
             );
         }
+        let absent = if gic::is_present() { service::INJECT } else { service::INJECT_SPI };
+        let answer = answer(absent, &[0, service::LEVEL_LOW, 0]);
+        assert!(answer == id::NOT_SUPPORTED, "{absent:#x} of another machine answers {answer}");
     }
 }
 

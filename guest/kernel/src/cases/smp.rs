@@ -15,7 +15,9 @@ use crate::access::{El, store};
 use crate::mmu::DATA;
 use crate::mmu::table::page;
 use crate::mmu::window::Window;
-use crate::smp::{self, affinity_info, cpu_on, other_affinity, own_affinity};
+use crate::smp::{
+    self, Line, affinity_info, cpu_on, other_affinity, own_affinity, tell, wait_for, wait_until,
+};
 use crate::{case, check_eq, skip};
 
 /// AFFINITY_INFO.
@@ -25,38 +27,14 @@ const OFF: i64 = 1;
 /// Rounds of each CPU: many enough that both are at it at the same time.
 const ROUNDS: u64 = 20_000;
 
-/// What the two share, each on a cache line of its own.
-#[repr(C, align(64))]
-struct Line(AtomicU64);
-
-static COUNT: Line = Line(AtomicU64::new(0));
-static FLAG: Line = Line(AtomicU64::new(0));
-static REPLY: Line = Line(AtomicU64::new(0));
+static COUNT: Line = Line::new();
+static FLAG: Line = Line::new();
+static REPLY: Line = Line::new();
 
 fn clear() {
     for line in [&COUNT, &FLAG, &REPLY] {
-        line.0.store(0, Ordering::SeqCst);
+        line.clear();
     }
-}
-
-/// Stores with release semantics, and wakes whoever waits for it.
-fn tell(line: &Line, value: u64) {
-    line.0.store(value, Ordering::Release);
-    barrier::dsb(barrier::ISHST);
-    aarch64_cpu::asm::sev();
-}
-
-/// Waits until `line` holds what is wanted, seen with acquire semantics. WFE gives a hypervisor
-/// with more vCPUs than CPUs the chance to run the one that is waited for.
-fn wait_until(line: &Line, wanted: impl Fn(u64) -> bool) {
-    while !wanted(line.0.load(Ordering::Acquire)) {
-        aarch64_cpu::asm::wfe();
-    }
-}
-
-/// Waits until `line` holds `value`.
-fn wait_for(line: &Line, value: u64) {
-    wait_until(line, |seen| seen == value);
 }
 
 case! {
@@ -76,7 +54,7 @@ case! {
             clear();
             check_eq!(affinity_info(other) as u64, OFF as u64, "AFFINITY_INFO before");
             let second = smp::start(body, argument);
-            wait_until(&FLAG, |seen| seen != 0);
+            wait_until(|| FLAG.get() != 0);
             let seen = FLAG.0.load(Ordering::Acquire);
             check_eq!(seen & 0xff_00ff_ffff, other, "the second CPU's MPIDR_EL1 affinity");
             check_eq!(affinity_info(other) as u64, ON as u64, "AFFINITY_INFO of a running CPU");
@@ -152,9 +130,7 @@ fn together(body: smp::Body) {
 
 /// Says that this CPU is there, and waits for the other.
 fn meet() {
-    FLAG.0.fetch_add(1, Ordering::AcqRel);
-    barrier::dsb(barrier::ISHST);
-    aarch64_cpu::asm::sev();
+    FLAG.add(1);
     wait_for(&FLAG, 2);
 }
 

@@ -80,7 +80,7 @@ case! {
     /// ELR behind the HVC.
     "virq.irq_taken": "an unmasked IRQ is taken at once: vector 0x280, ELR behind the HVC";
     reference: "DDI 0487: AArch64.TakePhysicalIRQException; HCR_EL2.VI";
-    needs: Needs::SERVICES;
+    needs: Needs::SERVICES.and(Needs::LINES);
     fn irq_taken() {
         check_taken_at_once(LINE_IRQ, Vector::Irq);
     }
@@ -90,7 +90,7 @@ case! {
     /// FIQ is the same with its own vector and its own mask.
     "virq.fiq_taken": "an unmasked FIQ is taken at once: vector 0x300, ELR behind the HVC";
     reference: "DDI 0487: AArch64.TakePhysicalFIQException; HCR_EL2.VF";
-    needs: Needs::SERVICES;
+    needs: Needs::SERVICES.and(Needs::LINES);
     fn fiq_taken() {
         check_taken_at_once(LINE_FIQ, Vector::Fiq);
     }
@@ -115,7 +115,7 @@ case! {
     /// the line goes low before it is unmasked, it was never there.
     "virq.irq_masked": "an IRQ masked by PSTATE.I is pending in ISR_EL1 and not taken";
     reference: "DDI 0487: PSTATE.I; ISR_EL1.I";
-    needs: Needs::SERVICES;
+    needs: Needs::SERVICES.and(Needs::LINES);
     fn irq_masked() {
         check_masked(LINE_IRQ, ISR_I);
     }
@@ -125,7 +125,7 @@ case! {
     /// PSTATE.F does the same for FIQ.
     "virq.fiq_masked": "a FIQ masked by PSTATE.F is pending in ISR_EL1 and not taken";
     reference: "DDI 0487: PSTATE.F; ISR_EL1.F";
-    needs: Needs::SERVICES;
+    needs: Needs::SERVICES.and(Needs::LINES);
     fn fiq_masked() {
         check_masked(LINE_FIQ, ISR_F);
     }
@@ -136,7 +136,7 @@ case! {
     /// so the interrupt comes before the next instruction.
     "virq.unmask": "a pending IRQ is taken as soon as PSTATE.I is cleared";
     reference: "DDI 0487: MSR (immediate) DAIFClr; asynchronous exception behavior";
-    needs: Needs::SERVICES;
+    needs: Needs::SERVICES.and(Needs::LINES);
     fn unmask() {
         interrupt::listen(lower);
         inject(LINE_IRQ, LEVEL_HIGH, 0);
@@ -155,7 +155,7 @@ case! {
     /// Each line has its own mask: F clear and I set lets FIQ through and holds IRQ.
     "virq.masks_are_separate": "PSTATE.F clear, I set: of both pending only the FIQ is taken";
     reference: "DDI 0487: PSTATE.I, PSTATE.F";
-    needs: Needs::SERVICES;
+    needs: Needs::SERVICES.and(Needs::LINES);
     fn masks_are_separate() {
         interrupt::listen(lower);
         inject(LINE_IRQ, LEVEL_HIGH, 0);
@@ -174,7 +174,7 @@ case! {
     /// first is the implementation's choice.
     "virq.both": "IRQ and FIQ pending together are both taken, once each";
     reference: "DDI 0487: prioritization of asynchronous exceptions is IMPLEMENTATION DEFINED";
-    needs: Needs::SERVICES;
+    needs: Needs::SERVICES.and(Needs::LINES);
     fn both() {
         interrupt::listen(lower);
         inject(LINE_IRQ, LEVEL_HIGH, 0);
@@ -195,7 +195,7 @@ case! {
     /// second frame lies on the first, and its SPSR says that I was masked.
     "virq.fiq_nests": "a FIQ interrupts an IRQ handler that unmasks F; both return";
     reference: "DDI 0487: AArch64.TakeException masks D, A, I, F";
-    needs: Needs::SERVICES;
+    needs: Needs::SERVICES.and(Needs::LINES);
     fn fiq_nests() {
         interrupt::listen(|frame| {
             lower(frame);
@@ -220,7 +220,7 @@ case! {
     /// SPSR: it is taken before the instruction that the ERET goes to.
     "virq.after_eret": "an IRQ raised in an SVC handler is taken right after its ERET";
     reference: "DDI 0487: ERET; PSTATE.I restored from SPSR_EL1";
-    needs: Needs::SERVICES;
+    needs: Needs::SERVICES.and(Needs::LINES);
     fn after_eret() {
         interrupt::listen(lower);
         let trap = unmasked(|| {
@@ -240,7 +240,7 @@ case! {
     /// moves it on, which is all a scheduler does.
     "virq.from_el0": "an IRQ during EL0's loop takes vector 0x480 and can move EL0 on";
     reference: "DDI 0487: exception vectors, from a lower level using AArch64";
-    needs: Needs::SERVICES;
+    needs: Needs::SERVICES.and(Needs::LINES);
     fn from_el0() {
         interrupt::listen(|frame| {
             lower(frame);
@@ -264,7 +264,7 @@ case! {
     /// returns.
     "virq.level": "a line that stays high is taken again after the handler returns";
     reference: "DDI 0487: interrupts are level-sensitive at the PE";
-    needs: Needs::SERVICES;
+    needs: Needs::SERVICES.and(Needs::LINES);
     fn level() {
         interrupt::listen(|frame| {
             if interrupt::count() == 3 {
@@ -283,7 +283,7 @@ case! {
     /// A pulse is presented at one entry only: taken if unmasked then, gone if not.
     "virq.pulse": "a pulse is taken once without being lowered; masked, it is gone after an exit";
     reference: "hv_vcpu_set_pending_interrupt: cleared when a run returns";
-    needs: Needs::SERVICES;
+    needs: Needs::SERVICES.and(Needs::LINES);
     fn pulse() {
         interrupt::listen(|_| {
             host_time(); // an exit inside the handler: the line is low from here on

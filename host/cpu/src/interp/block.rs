@@ -23,7 +23,7 @@
 
 use super::{Interp, Stopped};
 use crate::a64::{Instruction, Row, Visitor, pattern};
-use crate::mmu::{self, Abort, Stale, Want};
+use crate::mmu::{self, Abort, PackedAbort, Place, Stale, Use, Want};
 use anyvisor_arch::esr::{Esr, ExceptionClass, InstructionAbort};
 use anyvisor_arch::pstate;
 use anyvisor_vm::Page;
@@ -92,16 +92,20 @@ struct Block {
 #[derive(Clone, Copy, Default)]
 struct Jump {
     pc: u64,
-    /// [`crate::mmu::Regime::code`].
-    regime: u32,
-    /// See [`CodeCache::epoch`].
-    epoch: u32,
+    /// [`crate::mmu::Regime::code`] above [`CodeCache::epoch`].
+    key: u64,
     ipa: u64,
     block: Block,
 }
 
 // A slot is found by a shift.
 const _: () = assert!(size_of::<Jump>() == 32);
+
+/// Where the jump cache has a PC.
+#[inline(always)]
+fn slot(pc: u64) -> usize {
+    (pc >> 2) as usize % JUMPS
+}
 
 /// A vCPU's decoded code.
 pub struct CodeCache {
@@ -144,37 +148,23 @@ impl CodeCache {
     /// The block at `pc`.
     #[inline(always)]
     pub fn block(&mut self, interp: &mut Interp<'_>, pc: u64) -> Result<&[Op], Stopped> {
-        let regime = interp.cpu.regime.code;
-        let slot = (pc >> 2) as usize % JUMPS;
-        let jump = &self.jumps[slot];
-        let unusual = interp.cpu.pstate.0 & (pstate::IL | pstate::BTYPE);
-        let same = jump.pc == pc && jump.regime == regime && unusual & pstate::IL == 0;
-        let block = if same && jump.epoch == self.epoch {
-            jump.block
-        } else {
-            let known = same.then_some(*jump);
-            let (ipa, block) = self.find(interp, pc, known)?;
-            self.jumps[slot] = Jump { pc, regime, epoch: self.epoch, ipa, block };
-            block
-        };
+        let key = u64::from(interp.cpu.regime.code) << 32 | u64::from(self.epoch);
+        let jump = &self.jumps[slot(pc)];
+        let block =
+            if jump.pc == pc && jump.key == key { jump.block } else { self.find(interp, pc, key)? };
         let ops = &self.ops[block.start as usize..][..block.len as usize];
         interp.guarded = block.guarded;
-        if unusual != 0 {
+        if interp.cpu.pstate.any(pstate::BTYPE) {
             interp.land(ops[0].word)?;
         }
         Ok(ops)
     }
 
     /// Finds or makes the block at `pc`, with the exceptions of a fetch in the manual's order:
-    /// PC alignment, instruction abort, illegal execution state. `known` is what stood there in
-    /// an earlier epoch.
+    /// PC alignment, instruction abort, illegal execution state. It is kept under `key`; nothing
+    /// is while PSTATE.IL is set.
     #[inline(never)]
-    fn find(
-        &mut self,
-        interp: &mut Interp<'_>,
-        pc: u64,
-        known: Option<Jump>,
-    ) -> Result<(u64, Block), Stopped> {
+    fn find(&mut self, interp: &mut Interp<'_>, pc: u64, key: u64) -> Result<Block, Stopped> {
         if pc & 3 != 0 {
             return Err(interp.raise_here(ExceptionClass::PcAlignment, Some(pc)));
         }
@@ -183,12 +173,17 @@ impl CodeCache {
             return Err(interp.raise_here(ExceptionClass::IllegalState, None));
         }
         interp.tlb.fetched(pc);
-        let known = known.filter(|known| known.ipa == ipa);
-        let block = match known {
-            Some(jump) if (jump.epoch ^ self.epoch) & WORDS == 0 => jump.block,
-            _ => self.compared(ipa, page, known.map(|jump| jump.block)),
+        // What stood there in an earlier epoch.
+        let jump = self.jumps[slot(pc)];
+        let known = jump.pc == pc && jump.key >> 32 == key >> 32 && jump.ipa == ipa;
+        let block = if known && (jump.key ^ key) as u32 & WORDS == 0 {
+            jump.block
+        } else {
+            self.compared(ipa, page, known.then_some(jump.block))
         };
-        Ok((ipa, Block { guarded, ..block }))
+        let block = Block { guarded, ..block };
+        self.jumps[slot(pc)] = Jump { pc, key, ipa, block };
+        Ok(block)
     }
 
     /// The block of the words at `ipa`: `known` or one that stood there before, if they are the
@@ -246,22 +241,16 @@ impl<'a> Interp<'a> {
             let ipa = entry.ipa | pc & 0xfff;
             return Ok(Fetched { ipa, page, guarded: entry.guarded });
         }
-        let found = mmu::translate(self.cpu, self.tlb, self.map, pc, Want::Fetch, need, true);
-        let abort = match found {
-            Ok(place) => match place.page.get(self.map) {
-                Some(page) => {
-                    return Ok(Fetched { ipa: place.ipa, page, guarded: place.guarded });
-                }
-                None => Abort::unmapped(place.ipa, false),
-            },
-            Err(abort) => abort,
-        };
-        Err(self.instruction_abort(abort, pc))
+        let access = Use { want: Want::Fetch, need, aligned: true };
+        match mmu::translate(self.cpu, self.tlb, self.map, pc, access) {
+            Ok(Place { ipa, page, guarded, .. }) => Ok(Fetched { ipa, page, guarded }),
+            Err(abort) => Err(self.instruction_abort(abort, pc)),
+        }
     }
 
     #[cold]
-    fn instruction_abort(&mut self, abort: Abort, pc: u64) -> Stopped {
-        match abort {
+    fn instruction_abort(&mut self, abort: PackedAbort, pc: u64) -> Stopped {
+        match abort.unpack() {
             Abort::Stage1(status) => {
                 let class = match self.cpu.pstate.el() {
                     0 => ExceptionClass::InstructionAbortLower,
@@ -273,7 +262,7 @@ impl<'a> Interp<'a> {
             }
             Abort::Update { status, ipa } => {
                 let abort = Abort::Stage2 { status, ipa, on_walk: true };
-                self.instruction_abort(abort, pc)
+                self.instruction_abort(abort.into(), pc)
             }
             Abort::Stage2 { status, ipa, on_walk } => {
                 let iss = InstructionAbort { on_walk, ..InstructionAbort::new(status) }.iss();

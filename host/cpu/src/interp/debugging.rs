@@ -24,7 +24,7 @@ impl Interp<'_> {
         code: &mut CodeCache,
         pc: u64,
     ) -> Result<(), Stopped> {
-        let before = self.stepped.take();
+        let before = self.cpu.stepped.take();
         let step = debug::step(self.cpu);
         if step == Step::Pending {
             return Err(self.software_step(before));
@@ -50,12 +50,12 @@ impl Interp<'_> {
         match done {
             Ok(()) => {
                 self.cpu.pstate.put(SS, false);
-                self.stepped = Some(exclusive);
+                self.cpu.stepped = Some(exclusive);
             }
             Err(Stopped) => {
                 self.left += self.unfinished() as i64;
                 // SVC completes by its exception; others will be stepped again.
-                self.stepped = (!self.cpu.pstate.any(SS)).then_some(false);
+                self.cpu.stepped = (!self.cpu.pstate.any(SS)).then_some(false);
             }
         }
         done

@@ -164,7 +164,7 @@ fn maintenance_of_one_vcpu_is_done_in_all_when_dsb_completes() {
         bells.iter().for_each(|bell| bell.ring(Attention::CANCEL));
         let exits = guests.map(|guest| guest.join().unwrap());
         over.store(true, Ordering::SeqCst);
-        let seen = exits.map(|exit| match exit {
+        let seen = exits.map(|end| match end.exit() {
             Exit::Exception(exception) => Esr(exception.syndrome).imm16(),
             _ => 0,
         });
@@ -210,7 +210,7 @@ fn waits_of_several_vcpus_and_changes_of_the_map_do_not_lock_each_other_out() {
                 let own = RAM + 0x10_0000 * (which + 1);
                 for _ in 0..EXITS {
                     cpu.pc = RAM;
-                    let exit = run(&mut cpu, &mut tlb, &mut code, memory, &bell, &|| 0);
+                    let exit = run(&mut cpu, &mut tlb, &mut code, memory, &bell, &|| 0).exit();
                     assert!(matches!(exit, Exit::Exception(_)), "{exit:?}");
                     memory.map(base, own, 0x4000, Perms::all()).unwrap();
                     memory.unmap(own, 0x4000).unwrap();

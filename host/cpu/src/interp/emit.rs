@@ -56,6 +56,25 @@ fn add_with_carry(size: Size, a: u64, b: u64, carry: bool) -> (u64, u64) {
     }
 }
 
+/// `AddWithCarry` of the inverse of `b` and 1, as a subtraction: which is what most hosts have, with
+/// the same flags but for C, which is 1 where nothing was borrowed.
+#[inline(always)]
+fn subtract(size: Size, a: u64, b: u64) -> (u64, u64) {
+    let (result, borrow, overflow) = match size {
+        Size::X => {
+            let (result, borrow) = a.overflowing_sub(b);
+            (result, borrow, a.cast_signed().overflowing_sub(b.cast_signed()).1)
+        }
+        Size::W => {
+            let (a, b) = (a as u32, b as u32);
+            let (result, borrow) = a.overflowing_sub(b);
+            (result.into(), borrow, a.cast_signed().overflowing_sub(b.cast_signed()).1)
+        }
+    };
+    let flags = u64::from(!borrow) << 29 | u64::from(overflow) << 28;
+    (result, nz(size, result) | flags)
+}
+
 /// The manual's `ConditionHolds`.
 #[inline(always)]
 pub(super) fn condition_holds(nzcv: u64, cond: u32) -> bool {
@@ -285,7 +304,7 @@ impl Emit for Interp<'_> {
 
     #[inline(always)]
     fn subs(&mut self, size: Size, a: u64, b: u64) -> u64 {
-        let (result, flags) = add_with_carry(size, a, !b, true);
+        let (result, flags) = subtract(size, a, b);
         self.set_flags(flags);
         result
     }
@@ -311,7 +330,7 @@ impl Emit for Interp<'_> {
         } else if negate {
             add_with_carry(size, a, b, false).1
         } else {
-            add_with_carry(size, a, !b, true).1
+            subtract(size, a, b).1
         };
         self.set_flags(flags);
     }
@@ -417,6 +436,7 @@ impl Emit for Interp<'_> {
         self.branch_if((a >> bit & 1 == 1) == set, offset);
     }
 
+    #[inline(always)]
     fn call(&mut self, call: Call) -> Result<(), Stopped> {
         self.do_call(call)
     }
@@ -522,8 +542,11 @@ impl Emit for Interp<'_> {
         }
     }
 
-    fn send_event(&mut self, _local: bool) {
+    fn send_event(&mut self, local: bool) {
         self.cpu.event = true;
+        if !local && let Some(member) = &self.tlb.member {
+            member.send_event();
+        }
     }
 }
 
@@ -533,7 +556,7 @@ mod tests {
 
     #[test]
     fn flags_are_those_of_add_with_carry() {
-        let sub = |size, a, b: u64| add_with_carry(size, a, !b, true);
+        let sub = subtract;
         assert_eq!(sub(Size::X, 5, 5), (0, Z | C));
         assert_eq!(sub(Size::X, 4, 5), (u64::MAX, N));
         assert_eq!(sub(Size::X, 1 << 63, 1), (u64::MAX >> 1, C | V));
@@ -541,6 +564,18 @@ mod tests {
         assert_eq!(sub(Size::W, 1 << 31, 1), (0x7fff_ffff, C | V));
         assert_eq!(add_with_carry(Size::W, 0xffff_ffff, 0, true), (0, Z | C));
         assert_eq!(add_with_carry(Size::X, u64::MAX, u64::MAX, true), (u64::MAX, N | C));
+    }
+
+    #[test]
+    fn a_subtraction_is_an_addition_of_the_inverse() {
+        let edges = [0u64, 1, 2, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 1 << 32, 1 << 63];
+        let values = edges.into_iter().flat_map(|edge| [edge, !edge, edge.wrapping_sub(1)]);
+        for (a, b) in values.clone().flat_map(|a| values.clone().map(move |b| (a, b))) {
+            for size in [Size::W, Size::X] {
+                let sum = add_with_carry(size, a, !b & size.mask(), true);
+                assert_eq!(subtract(size, a, b), sum, "{size:?} {a:#x} {b:#x}");
+            }
+        }
     }
 
     #[test]

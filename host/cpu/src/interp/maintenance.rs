@@ -11,7 +11,7 @@ use super::{Interp, Stopped};
 use crate::emit::Access;
 use crate::mmu::domain::Member;
 use crate::mmu::regime::asid;
-use crate::mmu::{self, Abort, Invalidation, Want, rights};
+use crate::mmu::{self, Abort, Invalidation, PackedAbort, Use, Want, rights};
 use crate::sysreg::Refusal;
 use crate::sysreg::cache::{self, CacheOp};
 use anyvisor_arch::esr::{DataAbort, Esr, ExceptionClass, SystemAccess};
@@ -136,16 +136,18 @@ impl Interp<'_> {
             (false, 0) => (Want::Read, rights::R0),
             (false, _) => (Want::Locate, 0),
         };
-        let found = mmu::translate(self.cpu, self.tlb, self.map, va, want, need, true);
+        let asked = Use { want, need, aligned: true };
+        let found = mmu::translate(self.cpu, self.tlb, self.map, va, asked);
         found.map(drop).map_err(|abort| self.maintenance_abort(abort, va))
     }
 
-    /// Aborts of cache maintenance and address translation say so: CM is 1, and WnR is 1 whatever the operation does.
-    pub(super) fn maintenance_abort(&mut self, abort: Abort, va: u64) -> Stopped {
+    /// Aborts of cache maintenance and address translation say so: CM is 1, and WnR is 1 whatever
+    /// the operation does.
+    pub(super) fn maintenance_abort(&mut self, abort: PackedAbort, va: u64) -> Stopped {
         let data = |status, on_walk| {
             DataAbort { cache_maintenance: true, on_walk, ..DataAbort::new(status, true) }.iss()
         };
-        match abort {
+        match abort.unpack() {
             Abort::Stage1(status) => self.abort_at_el1(data(status, false), va),
             Abort::Stage2 { status, ipa, on_walk } => {
                 let syndrome = Esr::new(ExceptionClass::DataAbortLower, data(status, on_walk));
@@ -162,23 +164,19 @@ impl Interp<'_> {
     /// alignment fault whatever the address. Its aborts are those of a store, with the address
     /// of the operand in FAR.
     fn zero_block(&mut self, va: u64) -> Result<(), Stopped> {
-        let need = self.cpu.regime.write;
-        let place = mmu::translate(self.cpu, self.tlb, self.map, va, Want::Write, need, false);
-        let abort = match place {
-            Ok(place) => match place.page.get(self.map) {
-                Some(page) => {
-                    self.watch_block(va & !(ZERO_BLOCK - 1), ZERO_BLOCK, false)?;
-                    // Within the page: the block may be the last of the address space.
-                    let start = (va & 0xfff & !(ZERO_BLOCK - 1)) as usize;
-                    for at in (start..start + ZERO_BLOCK as usize).step_by(8) {
-                        page.store_u64(at, 0, std::sync::atomic::Ordering::Relaxed);
-                    }
-                    return Ok(());
-                }
-                None => Abort::unmapped(place.ipa, false),
-            },
-            Err(abort) => abort,
+        let asked = Use { want: Want::Write, need: self.cpu.regime.write, aligned: false };
+        let page = match mmu::translate(self.cpu, self.tlb, self.map, va, asked) {
+            Ok(place) => place.page,
+            Err(abort) => {
+                return Err(self.data_abort(abort, Access::opaque(8), va, Want::Write));
+            }
         };
-        Err(self.data_abort(abort, Access::opaque(8), va, Want::Write))
+        self.watch_block(va & !(ZERO_BLOCK - 1), ZERO_BLOCK, false)?;
+        // Within the page: the block may be the last of the address space.
+        let start = (va & 0xfff & !(ZERO_BLOCK - 1)) as usize;
+        for at in (start..start + ZERO_BLOCK as usize).step_by(8) {
+            page.store_u64(at, 0, std::sync::atomic::Ordering::Relaxed);
+        }
+        Ok(())
     }
 }

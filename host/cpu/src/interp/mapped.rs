@@ -85,7 +85,7 @@ impl Ram {
     fn run(&self, cpu: &mut Cpu) -> Option<(u64, u64)> {
         let (mut tlb, mut code) = (Tlb::default(), CodeCache::default());
         cpu.regime_changed();
-        let exit = run(cpu, &mut tlb, &mut code, &self.memory, &Attention::default(), &|| 0);
+        let exit = run(cpu, &mut tlb, &mut code, &self.memory, &Attention::default(), &|| 0).exit();
         let Exit::Exception(exit) = exit else { panic!("{exit:?}") };
         match Esr(exit.syndrome).imm16() {
             0 => None,

@@ -28,7 +28,8 @@
 use super::{Interp, Stopped};
 use crate::emit::Access;
 use crate::exception::Exception;
-use crate::mmu::{self, Abort, Want, rights};
+use crate::mmu::regime::CONTEXT_WATCHED;
+use crate::mmu::{self, Abort, PackedAbort, Use, Want, rights};
 use crate::state::Exclusive;
 use anyvisor_arch::esr::{DataAbort, Esr, ExceptionClass, FaultStatus};
 use anyvisor_arch::pstate::UAO;
@@ -146,6 +147,14 @@ fn crosses(va: u64, bytes: u32) -> bool {
 /// The first byte of the next page.
 fn next_page(va: u64) -> u64 {
     (va | 0xfff).wrapping_add(1)
+}
+
+/// Where an access goes.
+enum Reached<'a> {
+    /// To memory.
+    Memory(Page<'a>),
+    /// To a frame of the GIC, at this guest physical address.
+    Gic(u64),
 }
 
 impl<'a> Interp<'a> {
@@ -290,23 +299,81 @@ impl<'a> Interp<'a> {
     /// from one that it has saves no registers.)
     #[inline(never)]
     fn load_walked(&mut self, access: Access, va: u64) -> Result<u64, Stopped> {
-        let page = self.page_walked(access, va, Want::Read)?;
-        Ok(load_aligned(page, va, access.bytes, ordering(access)))
+        match self.walked(access, va, Want::Read)? {
+            Reached::Memory(page) => Ok(load_aligned(page, va, access.bytes, ordering(access))),
+            Reached::Gic(ipa) => {
+                Ok(self.cpu.gic.as_ref().map_or(0, |gic| gic.load(ipa, access.bytes)))
+            }
+        }
     }
 
     /// An aligned store to a page that the TLB has not.
     #[inline(never)]
     fn store_walked(&mut self, access: Access, va: u64, value: u64) -> Result<(), Stopped> {
-        let page = self.page_walked(access, va, Want::Write)?;
-        store_aligned(page, va, access.bytes, value, ordering(access));
+        match self.walked(access, va, Want::Write)? {
+            Reached::Memory(page) => {
+                store_aligned(page, va, access.bytes, value, ordering(access));
+            }
+            Reached::Gic(ipa) => {
+                if let Some(gic) = &self.cpu.gic {
+                    gic.store(ipa, access.bytes, value);
+                }
+                self.attend_soon();
+            }
+        }
         Ok(())
     }
 
-    /// The page of an aligned access.
-    fn page_walked(&mut self, access: Access, va: u64, want: Want) -> Result<Page<'a>, Stopped> {
-        let (_, page) = self.place(access, va, want, true)?;
+    /// Where an aligned access goes.
+    #[inline(always)]
+    fn walked(&mut self, access: Access, va: u64, want: Want) -> Result<Reached<'a>, Stopped> {
+        if self.cpu.regime.context & CONTEXT_WATCHED != 0 {
+            return self.translated(access, va, want);
+        }
+        let need = self.need(access, want);
+        match mmu::refill(self.cpu, self.tlb, self.map, va, need) {
+            Ok(page) => Ok(Reached::Memory(page)),
+            Err(Some(abort)) => self.gic_or_abort(abort, access, va, want),
+            Err(None) => self.translated(access, va, want),
+        }
+    }
+
+    #[inline(never)]
+    fn translated(&mut self, access: Access, va: u64, want: Want) -> Result<Reached<'a>, Stopped> {
+        let reached = match self.find(access, va, want, true) {
+            Ok((_, page)) => Reached::Memory(page),
+            Err(abort) => self.gic_or_abort(abort, access, va, want)?,
+        };
         self.watch(access, va, access.bytes, want)?;
-        Ok(page)
+        Ok(reached)
+    }
+
+    /// What an access that found no memory is: the GIC's, or the end of the instruction.
+    fn gic_or_abort(
+        &mut self,
+        abort: PackedAbort,
+        access: Access,
+        va: u64,
+        want: Want,
+    ) -> Result<Reached<'a>, Stopped> {
+        match self.gic_frame(abort) {
+            Some(ipa) => Ok(Reached::Gic(ipa)),
+            None => Err(self.data_abort(abort, access, va, want)),
+        }
+    }
+
+    /// The guest physical address of an access to the GIC, where stage 2 has nothing. Only single
+    /// aligned loads and stores get there: a pair, a vector of 16 bytes, an exclusive or an atomic
+    /// access exits like any other access to nothing. (IHI 0069, "GIC memory-mapped register
+    /// access": 8 to 64 bits.)
+    fn gic_frame(&self, abort: PackedAbort) -> Option<u64> {
+        let gic = self.cpu.gic.as_ref()?;
+        match abort.unpack() {
+            Abort::Stage2 { status: FaultStatus::Translation(_), ipa, on_walk: false } => {
+                gic.claims(ipa).then_some(ipa)
+            }
+            _ => None,
+        }
     }
 
     /// The page of an access in one page that the TLB has, if being unaligned is no matter there.
@@ -339,7 +406,12 @@ impl<'a> Interp<'a> {
     ) -> Result<(Page<'a>, Page<'a>), Stopped> {
         let aligned = aligned(va, access.align);
         if !aligned && self.unaligned_faults(access, va, access.bytes, false) {
-            return Err(self.data_abort(Abort::Stage1(FaultStatus::Alignment), access, va, want));
+            return Err(self.data_abort(
+                Abort::Stage1(FaultStatus::Alignment).into(),
+                access,
+                va,
+                want,
+            ));
         }
         let (_, first) = self.place(access, va, want, aligned)?;
         if !crosses(va, access.bytes) {
@@ -362,16 +434,22 @@ impl<'a> Interp<'a> {
         want: Want,
         aligned: bool,
     ) -> Result<(u64, Page<'a>), Stopped> {
-        let need = self.need(access, want);
-        let found = mmu::translate(self.cpu, self.tlb, self.map, va, want, need, aligned);
-        let abort = match found {
-            Ok(place) => match place.page.get(self.map) {
-                Some(page) => return Ok((place.ipa, page)),
-                None => Abort::unmapped(place.ipa, false),
-            },
-            Err(abort) => abort,
-        };
-        Err(self.data_abort(abort, access, va, want))
+        let found = self.find(access, va, want, aligned);
+        found.map_err(|abort| self.data_abort(abort, access, va, want))
+    }
+
+    /// The same, and what is in the way of it.
+    #[inline(always)]
+    fn find(
+        &mut self,
+        access: Access,
+        va: u64,
+        want: Want,
+        aligned: bool,
+    ) -> Result<(u64, Page<'a>), PackedAbort> {
+        let asked = Use { want, need: self.need(access, want), aligned };
+        let place = mmu::translate(self.cpu, self.tlb, self.map, va, asked)?;
+        Ok((place.ipa, place.page))
     }
 
     /// LDXR, LDAXR, LDXP, LDAXP: the pair is one access of twice the size.
@@ -419,7 +497,12 @@ impl<'a> Interp<'a> {
     ) -> Result<(u64, Page<'a>), Stopped> {
         let aligned = aligned(va, bytes);
         if !aligned && self.unaligned_faults(access, va, bytes, true) {
-            return Err(self.data_abort(Abort::Stage1(FaultStatus::Alignment), access, va, want));
+            return Err(self.data_abort(
+                Abort::Stage1(FaultStatus::Alignment).into(),
+                access,
+                va,
+                want,
+            ));
         }
         let need = self.need(access, want);
         if let Some(entry) = self.tlb.lookup(&self.cpu.regime, va, need)
@@ -437,24 +520,23 @@ impl<'a> Interp<'a> {
     #[cold]
     pub(super) fn data_abort(
         &mut self,
-        abort: Abort,
+        abort: PackedAbort,
         access: Access,
         va: u64,
         want: Want,
     ) -> Stopped {
-        let write = want == Want::Write;
-        match abort {
+        match abort.unpack() {
             // ISV is 0 in every data abort taken to EL1 here.
             Abort::Stage1(status) => {
-                let iss = DataAbort::new(status, write).iss();
+                let iss = DataAbort::new(status, want == Want::Write).iss();
                 self.abort_at_el1(iss, va)
             }
             Abort::Stage2 { status, ipa, on_walk } => {
                 // The walk itself is a read, whatever it is done for.
-                let iss = DataAbort { on_walk, ..DataAbort::new(status, write && !on_walk) }.iss();
+                let write = want == Want::Write && !on_walk;
+                let iss = DataAbort { on_walk, ..DataAbort::new(status, write) }.iss();
                 let valid = if on_walk { 0 } else { u64::from(access.iss) };
-                let syndrome = Esr::new(ExceptionClass::DataAbortLower, iss | valid);
-                self.exit(syndrome.0, va, ipa)
+                self.exit(Esr::new(ExceptionClass::DataAbortLower, iss | valid).0, va, ipa)
             }
             Abort::Update { status, ipa } => {
                 let iss = DataAbort { on_walk: true, ..DataAbort::new(status, true) }.iss();

@@ -12,8 +12,8 @@
 //!          +-> Err(Stopped)   an exception: taken, on we go; or an exit: out
 //! ```
 //!
-//! Time is read where the guest can see it, and at most once in a few thousand instructions for
-//! the timer's sake.
+//! Time is read where the guest can see it, and for the timers' sake: while one is set, after 64 to
+//! 65,536 instructions, the nearer its deadline the sooner.
 
 #[cfg(test)]
 mod agreement;
@@ -45,7 +45,7 @@ use crate::mmu::domain::Member;
 use crate::mmu::{Stale, Tlb};
 use crate::state::Cpu;
 use crate::sysreg::Now;
-use anyvisor_arch::esr::ExceptionClass;
+use anyvisor_arch::esr::{ExceptionClass, Wait};
 use anyvisor_arch::pstate::{self, Vector};
 use anyvisor_vm::{Attention, Exit, ExitException, GuestMemory, Stage2};
 use block::Op;
@@ -64,6 +64,28 @@ enum Stop {
     Exception(Exception),
     /// Leaves the guest.
     Exit(Exit),
+    /// WFI or WFE, where the engine itself knows what to wait for. The PC is past it.
+    Wait(Wait),
+}
+
+/// Why a run pauses.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    /// Something for the caller of the API.
+    Exit(Exit),
+    /// The guest waits for an interrupt or an event: no vCPU needs to run until there is one.
+    Wait(Wait),
+}
+
+#[cfg(test)]
+impl End {
+    /// The exit of a guest that has no GIC.
+    fn exit(self) -> Exit {
+        match self {
+            Self::Exit(exit) => exit,
+            Self::Wait(which) => panic!("the guest waits: {which:?}"),
+        }
+    }
 }
 
 /// The most instructions between two looks at the clock.
@@ -90,23 +112,23 @@ pub struct Interp<'a> {
     accounted: i64,
     /// What is no longer to be believed of decoded code.
     stale: Stale,
-    /// The last instruction was stepped; whether it was a load-exclusive. (`None`: it was not.)
-    stepped: Option<bool>,
     /// The last reason for a [`Stopped`].
     stop: Stop,
 }
 
 /// Why the loop under the map's lock ends.
+#[derive(Clone, Copy)]
 enum Leave {
-    /// Out of the guest.
-    Exit(Exit),
+    /// Out of the guest: [`Interp::stop`] says why. (It is not carried here: each time that an exit
+    /// record is passed on, reading it waits for the writes before.)
+    End,
     /// Somebody wants to change the map: let go of it and come back.
     Map,
     /// Debug exceptions were switched on or off: another loop goes on.
     Debug,
 }
 
-/// Runs `cpu` until something needs the caller.
+/// Runs `cpu` until something needs the caller, or it waits.
 pub fn run(
     cpu: &mut Cpu,
     tlb: &mut Tlb,
@@ -114,7 +136,7 @@ pub fn run(
     memory: &GuestMemory,
     bell: &Attention,
     now: Now,
-) -> Exit {
+) -> End {
     // PSTATE may have been set from outside; whoever changes a register that translation depends on
     // has said so by `Cpu::regime_changed`.
     cpu.set_pstate(cpu.pstate);
@@ -132,7 +154,12 @@ pub fn run(
             };
             interp.account();
             match leave {
-                Leave::Exit(exit) => return exit,
+                Leave::End => match interp.stop {
+                    Stop::Wait(which) => return End::Wait(which),
+                    Stop::Exit(exit) => return End::Exit(exit),
+                    // Taken where it was found.
+                    Stop::Exception(_) => {}
+                },
                 Leave::Map => break,
                 Leave::Debug => {}
             }
@@ -162,7 +189,6 @@ impl<'a> Interp<'a> {
             left: 0,
             accounted: 0,
             stale: Stale::Words,
-            stepped: None,
             stop,
         }
     }
@@ -206,30 +232,39 @@ impl Interp<'_> {
             match done {
                 Ok(()) => self.cpu.pc = self.next,
                 Err(Stopped) => {
-                    if let Some(exit) = self.stopped() {
-                        return Leave::Exit(exit);
+                    if self.stopped() {
+                        return Leave::End;
                     }
                 }
             }
         }
     }
 
-    /// Takes the exception that stopped an instruction, or says that it is an exit.
+    /// Takes the exception that stopped an instruction; true if it was none, and the run pauses.
     #[inline(never)]
-    fn stopped(&mut self) -> Option<Exit> {
-        if let Stop::Exit(exit) = self.stop {
-            return Some(exit);
+    fn stopped(&mut self) -> bool {
+        if !matches!(self.stop, Stop::Exception(_)) {
+            return true;
         }
         // A guest that loops in faults still hears of the time.
         self.left -= 1;
         self.accounted -= 1;
         self.count_so_far(0);
+        if log::log_enabled!(target: TRACE, log::Level::Debug) {
+            self.trace_exception();
+        }
+        if let Stop::Exception(exception) = &self.stop {
+            self.cpu.take_exception(exception);
+        }
+        false
+    }
+
+    #[cold]
+    fn trace_exception(&self) {
         if let Stop::Exception(exception) = &self.stop {
             let at = self.cpu.pc;
             log::debug!(target: TRACE, "  -> {} at {at:#x}", exception.syndrome);
-            self.cpu.take_exception(exception);
         }
-        None
     }
 
     #[inline(always)]
@@ -257,36 +292,75 @@ impl Interp<'_> {
 
     /// Looks up from the guest: what has happened outside, and what time is it?
     fn attend(&mut self, bell: &Attention) -> Option<Leave> {
-        if bell.take(Attention::CANCEL) != 0 {
-            return Some(Leave::Exit(Exit::Canceled));
+        // Most often nobody has rung: looking is cheaper than taking.
+        let rung = bell.pending();
+        if rung & Attention::CANCEL != 0 && bell.take(Attention::CANCEL) != 0 {
+            return Some(self.leave(Exit::Canceled));
         }
-        if bell.pending() & Attention::BROADCAST != 0 {
+        if rung & Attention::BROADCAST != 0 {
             self.stale = self.stale.max(self.tlb.take_broadcasts());
         }
-        if bell.pending() & Attention::MAP != 0 {
+        if rung & Attention::MAP != 0 {
             return Some(Leave::Map);
         }
-        self.set_left(MOST_BETWEEN);
-        if let Some(deadline) = self.cpu.vtimer.deadline().filter(|_| !self.cpu.vtimer_mask) {
-            let count = (self.now)().wrapping_sub(self.cpu.vtimer_offset);
-            if self.cpu.vtimer.output(count) {
-                self.cpu.vtimer_mask = true;
-                return Some(Leave::Exit(Exit::VtimerActivated));
+        self.count_so_far(0);
+        let deadline = if self.cpu.gic.is_some() {
+            if rung & Attention::INTERRUPT != 0 {
+                bell.take(Attention::INTERRUPT);
             }
-            let soon = deadline.wrapping_sub(count).saturating_mul(INSTRUCTIONS_A_TICK);
-            self.set_left(soon.clamp(FEWEST_BETWEEN, MOST_BETWEEN));
+            self.timers_to_gic()
+        } else {
+            match self.timer_to_caller() {
+                Ok(deadline) => deadline,
+                Err(fires) => return Some(self.leave(fires)),
+            }
+        };
+        if rung & Attention::EVENT != 0 {
+            bell.take(Attention::EVENT);
+            self.cpu.event = true;
         }
+        let soon = deadline.map(|ticks| ticks.saturating_mul(INSTRUCTIONS_A_TICK));
+        let left = soon.map_or(MOST_BETWEEN, |soon| soon.clamp(FEWEST_BETWEEN, MOST_BETWEEN));
+        self.set_left(left);
         // Which of them is taken first is IMPLEMENTATION DEFINED (DDI 0487 D1.3.6): SError, FIQ,
         // IRQ here.
-        self.count_so_far(0);
         if let Some(iss) = self.cpu.serror.filter(|_| !self.cpu.pstate.any(pstate::A)) {
             self.cpu.take_serror(iss);
-        } else if self.cpu.fiq && !self.cpu.pstate.any(pstate::F) {
+        } else if self.cpu.fiq_line() && !self.cpu.pstate.any(pstate::F) {
             self.cpu.take_interrupt(Vector::Fiq);
-        } else if self.cpu.irq && !self.cpu.pstate.any(pstate::I) {
+        } else if self.cpu.irq_line() && !self.cpu.pstate.any(pstate::I) {
             self.cpu.take_interrupt(Vector::Irq);
         }
         None
+    }
+
+    fn leave(&mut self, exit: Exit) -> Leave {
+        self.stop = Stop::Exit(exit);
+        Leave::End
+    }
+
+    /// With a GIC the timers' outputs are PPIs. In how many ticks the next of them rises.
+    fn timers_to_gic(&mut self) -> Option<u64> {
+        if !self.cpu.drives_ppis() {
+            return None;
+        }
+        let now = (self.now)();
+        self.cpu.drive_ppis(now);
+        self.cpu.next_timer(now)
+    }
+
+    /// Without one the virtual timer's output is an exit, which masks it. In how many ticks it
+    /// comes.
+    fn timer_to_caller(&mut self) -> Result<Option<u64>, Exit> {
+        let Some(deadline) = self.cpu.vtimer.deadline().filter(|_| !self.cpu.vtimer_mask) else {
+            return Ok(None);
+        };
+        let count = (self.now)().wrapping_sub(self.cpu.vtimer_offset);
+        if self.cpu.vtimer.output(count) {
+            self.cpu.vtimer_mask = true;
+            return Err(Exit::VtimerActivated);
+        }
+        Ok(Some(deadline.wrapping_sub(count)))
     }
 
     /// Asks for [`Interp::attend`] after this block: a line or a mask changed, or a timer.
@@ -340,6 +414,7 @@ impl Interp<'_> {
 
     /// Leaves the guest with an exception for the hypervisor.
     #[cold]
+    #[inline(never)]
     fn exit(&mut self, syndrome: u64, virtual_address: u64, physical_address: u64) -> Stopped {
         let exception = ExitException { syndrome, virtual_address, physical_address };
         self.stop = Stop::Exit(Exit::Exception(exception));

@@ -72,7 +72,9 @@ impl Program {
         let (mut tlb, mut code) = (Tlb::default(), CodeCache::default());
         let bell = Attention::default();
         self.cpu.regime_changed();
-        match run(&mut self.cpu, &mut tlb, &mut code, &self.memory, &bell, &|| 0) {
+        // As an entry does.
+        self.cpu.stepped = None;
+        match run(&mut self.cpu, &mut tlb, &mut code, &self.memory, &bell, &|| 0).exit() {
             Exit::Exception(exit) => (Esr(exit.syndrome), exit.virtual_address),
             other => panic!("{other:?}"),
         }

@@ -69,7 +69,7 @@ fn run_one(word: u32, x0: u64, look: impl FnOnce(&GuestMemory)) -> u16 {
     cpu.x[0] = x0;
     let (mut tlb, mut code) = (Tlb::default(), CodeCache::default());
     cpu.regime_changed();
-    let exit = run(&mut cpu, &mut tlb, &mut code, &memory, &Attention::default(), &|| 0);
+    let exit = run(&mut cpu, &mut tlb, &mut code, &memory, &Attention::default(), &|| 0).exit();
     look(&memory);
     match exit {
         Exit::Exception(exception) => Esr(exception.syndrome).imm16(),

@@ -12,7 +12,7 @@
 
 use super::{Interp, Stopped};
 use crate::mmu::walk::{self, Leaf};
-use crate::mmu::{Abort, rights};
+use crate::mmu::{Abort, PackedAbort, rights};
 use anyvisor_arch::esr::FaultStatus;
 use anyvisor_arch::field::Field;
 use anyvisor_arch::sysreg::SysReg;
@@ -52,19 +52,21 @@ impl Interp<'_> {
         };
         let par = match self.stage1(va, need) {
             Ok(leaf) => self.par(&leaf),
-            Err(Abort::Stage1(status)) => PAR_F | PAR_RES1 | PAR_FST.put(status.code().into()),
-            Err(abort) => return Err(self.maintenance_abort(abort, va)),
+            Err(abort) => match abort.unpack() {
+                Abort::Stage1(status) => PAR_F | PAR_RES1 | PAR_FST.put(status.code().into()),
+                _ => return Err(self.maintenance_abort(abort, va)),
+            },
         };
         self.cpu.set(SysReg::PAR_EL1, par);
         Ok(())
     }
 
-    fn stage1(&mut self, va: u64, need: u16) -> Result<Leaf, Abort> {
+    fn stage1(&mut self, va: u64, need: u16) -> Result<Leaf, PackedAbort> {
         loop {
             let tables = &mut self.tlb.tables;
             let leaf = walk::walk(self.cpu, tables, self.map, va, false)?;
             if leaf.rights & need == 0 {
-                return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)));
+                return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)).into());
             }
             let update = |tables| walk::update(tables, self.map, leaf.at, leaf.descriptor, false);
             if !leaf.unaccessed || update(tables)? {
@@ -166,7 +168,7 @@ mod tests {
         let (mut tlb, mut code) = (Tlb::default(), CodeCache::default());
         let bell = Attention::default();
         cpu.regime_changed();
-        let exit = run(&mut cpu, &mut tlb, &mut code, &memory, &bell, &|| 0);
+        let exit = run(&mut cpu, &mut tlb, &mut code, &memory, &bell, &|| 0).exit();
         let Exit::Exception(exit) = exit else { panic!("{exit:?}") };
         Outcome {
             par: cpu.get(SysReg::PAR_EL1),

@@ -27,8 +27,11 @@
 use super::invalidate::{Invalidation, Stale};
 use super::tlb::Tlb;
 use anyvisor_vm::Attention;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use anyvisor_vm::sync::{
+    AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, fence, spin_loop, yield_now,
+};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, Weak};
 
 /// A queue that gets longer than this becomes "everything".
 const LONGEST_QUEUE: usize = 32;
@@ -134,6 +137,13 @@ impl Member {
         }
     }
 
+    /// SEV: sets the event register of the other vCPUs (DDI 0487 D1.6.1).
+    pub fn send_event(&self) {
+        if self.domain.members.load(Ordering::SeqCst) > 1 {
+            self.others().for_each(|other| other.bell.ring(Attention::EVENT));
+        }
+    }
+
     /// Whether DSB has somebody to wait for.
     #[inline(always)]
     pub fn owes(&self) -> bool {
@@ -186,11 +196,14 @@ impl Tlb {
                 }
                 looks = looks.wrapping_add(1);
                 if looks.is_multiple_of(SPINS) {
-                    std::thread::yield_now();
+                    yield_now();
                 }
-                std::hint::spin_loop();
+                spin_loop();
             }
         }
         stale
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;

@@ -3,6 +3,8 @@
 //! ```text
 //!   VA --tlb.rs--> host page                          the fast path
 //!    |
+//!    +--refill: the last-level table is known, and the descriptor is like others   (attributes.rs)
+//!    |
 //!    +--regime.rs: which table, how wide, on at all
 //!    +--tables.rs: the last-level table, if it is known
 //!    +--walk.rs:   VA -> IPA, attributes, rights      or a stage-1 fault, or a stage-2 one
@@ -14,6 +16,7 @@
 //! Left out: 52-bit addresses, big-endian table walks, E0PD, the HWU bits of HPDS2. The ID
 //! registers say so.
 
+pub mod attributes;
 pub mod domain;
 pub mod invalidate;
 pub mod regime;
@@ -28,8 +31,11 @@ pub use tlb::Tlb;
 
 use crate::state::Cpu;
 use anyvisor_arch::esr::FaultStatus;
-use anyvisor_vm::{HostPage, Perms, Stage2};
+use anyvisor_vm::{Page, Perms, Stage2};
+use attributes::Attributes;
+use std::fmt;
 use tlb::Entry;
+use walk::Leaf;
 
 /// Rights to a page, a bit for each way to use it.
 pub mod rights {
@@ -101,26 +107,95 @@ pub enum Abort {
 pub const STAGE2_LEVEL: u8 = 3;
 
 impl Abort {
-    pub(crate) fn unmapped(ipa: u64, on_walk: bool) -> Self {
-        Self::Stage2 { status: FaultStatus::Translation(STAGE2_LEVEL), ipa, on_walk }
+    #[inline(always)]
+    pub(crate) fn unmapped(ipa: u64, on_walk: bool) -> PackedAbort {
+        Self::Stage2 { status: FaultStatus::Translation(STAGE2_LEVEL), ipa, on_walk }.into()
     }
 
-    fn denied(ipa: u64, on_walk: bool) -> Self {
-        Self::Stage2 { status: FaultStatus::Permission(STAGE2_LEVEL), ipa, on_walk }
+    #[inline(always)]
+    fn denied(ipa: u64, on_walk: bool) -> PackedAbort {
+        Self::Stage2 { status: FaultStatus::Permission(STAGE2_LEVEL), ipa, on_walk }.into()
     }
 
-    fn descriptor_update(ipa: u64) -> Self {
-        Self::Update { status: FaultStatus::Permission(STAGE2_LEVEL), ipa }
+    #[inline(always)]
+    fn descriptor_update(ipa: u64) -> PackedAbort {
+        Self::Update { status: FaultStatus::Permission(STAGE2_LEVEL), ipa }.into()
     }
+}
+
+/// An [`Abort`] in one word, in which it travels from the walk to the exception: an enumeration of
+/// small fields is written by the byte and copied by the doubleword at each return on the way, and
+/// every such copy waits until the bytes have reached the cache.
+///
+/// ```text
+///   63                  16 15     10   9     8  7  6   5          0
+///   [ guest physical address ][  0  ][ kind ] S1PTW 0 [ status code ]
+/// ```
+///
+/// 48 bits of address are all that a descriptor without FEAT_LPA has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PackedAbort(u64);
+
+impl PackedAbort {
+    const IPA_SHIFT: u32 = 16;
+    const KIND_STAGE2: u64 = 1 << 8;
+    const KIND_UPDATE: u64 = 2 << 8;
+    const ON_WALK: u64 = 1 << 7;
+    const CODE: u64 = 0x3f;
+
+    /// What it is.
+    #[inline(always)]
+    pub fn unpack(self) -> Abort {
+        let status = FaultStatus::from_code((self.0 & Self::CODE) as u8);
+        let ipa = self.0 >> Self::IPA_SHIFT;
+        if self.0 & Self::KIND_STAGE2 != 0 {
+            Abort::Stage2 { status, ipa, on_walk: self.0 & Self::ON_WALK != 0 }
+        } else if self.0 & Self::KIND_UPDATE != 0 {
+            Abort::Update { status, ipa }
+        } else {
+            Abort::Stage1(status)
+        }
+    }
+}
+
+impl From<Abort> for PackedAbort {
+    #[inline(always)]
+    fn from(abort: Abort) -> Self {
+        let (kind, status, ipa) = match abort {
+            Abort::Stage1(status) => (0, status, 0),
+            Abort::Stage2 { status, ipa, on_walk } => {
+                (Self::KIND_STAGE2 | if on_walk { Self::ON_WALK } else { 0 }, status, ipa)
+            }
+            Abort::Update { status, ipa } => (Self::KIND_UPDATE, status, ipa),
+        };
+        Self(ipa << Self::IPA_SHIFT | kind | u64::from(status.code()))
+    }
+}
+
+impl fmt::Debug for PackedAbort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.unpack().fmt(f)
+    }
+}
+
+/// What an access wants and may do.
+#[derive(Clone, Copy, Debug)]
+pub struct Use {
+    /// What it is for.
+    pub want: Want,
+    /// The right that it needs, a bit of [`rights`].
+    pub need: u16,
+    /// It is aligned to its size, which Device memory insists on.
+    pub aligned: bool,
 }
 
 /// Where an access goes.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct Place<'m> {
     /// Guest physical address.
     pub ipa: u64,
     /// The host page behind it.
-    pub page: HostPage,
+    pub page: Page<'m>,
     /// Stage 1 calls it Device memory: unaligned accesses fault.
     pub device: bool,
     /// Stage 1 calls it guarded (FEAT_BTI).
@@ -146,36 +221,86 @@ static STAGE2_RIGHTS: [u16; 8] = {
     table
 };
 
-/// Translates `va` for `want` with the right `need` (a bit of [`rights`]), checks everything,
-/// lets the access leave its mark in the descriptor and fills the TLB. `aligned` says whether the
-/// access is aligned to its size, which Device memory insists on.
+/// Fills the TLB for `va` if that takes no more than one descriptor, which is like others were:
+/// for most misses, and the page is all that is asked for. The access is aligned, and needs the
+/// right `need`.
+///
+/// # Errors
+/// The abort of stage 2 if nothing is there; `None` says nothing: [`translate`] knows.
+#[inline(always)]
+pub fn refill<'m>(
+    cpu: &Cpu,
+    tlb: &mut Tlb,
+    map: &'m Stage2,
+    va: u64,
+    need: u16,
+) -> Result<Page<'m>, Option<PackedAbort>> {
+    let regime = &cpu.regime;
+    let half = regime.half(va);
+    let tables = &mut tlb.tables;
+    let (entry, limits) = tables.last_descriptor(half, map, va).ok_or(None)?;
+    let like = *tables.decoded.find(cpu, entry & half.attributes, limits).ok_or(None)?;
+    if like.rights & need == 0 {
+        return Err(None);
+    }
+    let ipa = entry & half.output | half.offset(va);
+    let unmapped = Some(Abort::unmapped(ipa, false));
+    let (host, perms) = map.lookup_near(&mut tlb.recent, ipa).ok_or(unmapped)?;
+    let mut rights = like.rights & STAGE2_RIGHTS[perms.bits() as usize & 7];
+    if rights & need == 0 {
+        return Err(None);
+    }
+    if !regime.tags_alike && walk::for_data_alone(regime, va) {
+        rights &= !rights::EXEC;
+    }
+    let kept = Attributes { rights, ..like };
+    tlb.fill(Entry::new(regime, va, ipa, kept, half.page_bits(), host));
+    host.get(map).ok_or(unmapped)
+}
+
+/// Translates `va`, checks everything, lets the access leave its mark in the descriptor and fills
+/// the TLB.
 ///
 /// # Errors
 /// The abort, in the manual's order: translation, access flag, alignment, permission; then
 /// stage 2.
-pub fn translate(
+#[inline(always)]
+pub fn translate<'m>(
     cpu: &Cpu,
     tlb: &mut Tlb,
-    map: &Stage2,
+    map: &'m Stage2,
     va: u64,
-    want: Want,
-    need: u16,
-    aligned: bool,
-) -> Result<Place, Abort> {
+    access: Use,
+) -> Result<Place<'m>, PackedAbort> {
+    let leaf = walk::walk(cpu, &mut tlb.tables, map, va, access.want == Want::Fetch)?;
+    settle(cpu, tlb, map, va, access, &leaf)
+}
+
+/// The rest of a translation: rights, what hardware writes into the descriptor, stage 2. (A call, so
+/// that a walk that ends in a fault saves no registers for it.)
+#[inline(never)]
+fn settle<'m>(
+    cpu: &Cpu,
+    tlb: &mut Tlb,
+    map: &'m Stage2,
+    va: u64,
+    access: Use,
+    leaf: &Leaf,
+) -> Result<Place<'m>, PackedAbort> {
+    let Use { want, need, aligned } = access;
     let fetch = want == Want::Fetch;
-    let leaf = walk::walk(cpu, &mut tlb.tables, map, va, fetch)?;
     // With the MMU off an instruction fetch is Normal memory whatever data accesses are.
     if leaf.device && !fetch && !aligned {
-        return Err(Abort::Stage1(FaultStatus::Alignment));
+        return Err(Abort::Stage1(FaultStatus::Alignment).into());
     }
     if want != Want::Locate && leaf.rights & need == 0 {
-        return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)));
+        return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)).into());
     }
     let dirties = leaf.clean && want == Want::Write;
     if (leaf.unaccessed || dirties)
         && !walk::update(&mut tlb.tables, map, leaf.at, leaf.descriptor, dirties)?
     {
-        return translate(cpu, tlb, map, va, want, need, aligned);
+        return again(cpu, tlb, map, va, access);
     }
     // The first write to what stays clean walks again.
     let kept = if leaf.clean && !dirties { !rights::WRITE } else { !0 };
@@ -183,15 +308,28 @@ pub fn translate(
     if walk::for_data_alone(&cpu.regime, va) {
         rights &= !rights::EXEC;
     }
-    let Some((page, perms)) = map.lookup_near(&mut tlb.recent, leaf.ipa) else {
-        return Err(Abort::unmapped(leaf.ipa, false));
-    };
+    let unmapped = Abort::unmapped(leaf.ipa, false);
+    let (host, perms) = map.lookup_near(&mut tlb.recent, leaf.ipa).ok_or(unmapped)?;
+    let page = host.get(map).ok_or(unmapped)?;
     let allowed = STAGE2_RIGHTS[perms.bits() as usize & 7];
     if want != Want::Locate && allowed & need == 0 {
         return Err(Abort::denied(leaf.ipa, false));
     }
-    tlb.fill(Entry::new(&cpu.regime, va, &leaf, page, rights & allowed));
+    let attributes = Attributes { rights: rights & allowed, ..leaf.attributes() };
+    tlb.fill(Entry::new(&cpu.regime, va, leaf.ipa, attributes, leaf.span_bits, host));
     Ok(Place { ipa: leaf.ipa, page, device: leaf.device && !fetch, guarded: leaf.guarded() })
+}
+
+/// The descriptor has changed since it was read.
+#[cold]
+fn again<'m>(
+    cpu: &Cpu,
+    tlb: &mut Tlb,
+    map: &'m Stage2,
+    va: u64,
+    access: Use,
+) -> Result<Place<'m>, PackedAbort> {
+    translate(cpu, tlb, map, va, access)
 }
 
 #[cfg(test)]

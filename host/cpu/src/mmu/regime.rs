@@ -4,7 +4,7 @@ use super::rights::{R0, R1, R1_PAN, W0, W1, W1_PAN, X0, X1};
 use crate::debug;
 use crate::state::{Cpu, Pstate};
 use crate::sysreg::id::pa_range;
-use anyvisor_arch::descriptor::Granule;
+use anyvisor_arch::descriptor::{self, Granule};
 use anyvisor_arch::id::PA_BITS;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_arch::{pstate, sctlr, tcr};
@@ -24,6 +24,7 @@ pub struct Regime {
     /// The right that an instruction fetch needs now.
     pub fetch: u16,
     /// What may make other code of the same PC: the context, and the right that a fetch needs.
+    /// And PSTATE.IL, which makes any code an exception.
     pub code: u32,
     /// SCTLR_EL1.A: every unaligned access faults.
     pub check_alignment: bool,
@@ -43,6 +44,8 @@ pub struct Regime {
     pub sets_access: bool,
     /// TCR_EL1.HD: hardware marks what is written as dirty.
     pub sets_dirty: bool,
+    /// No tag makes an address one of data alone: TCR_EL1.TBIDn has no effect.
+    pub tags_alike: bool,
 }
 
 /// One half of the address space, as its TTBR and its part of TCR_EL1 say.
@@ -60,6 +63,18 @@ pub struct Half {
     inside: u64,
     /// The bits above them that are copies of bit 55, in addresses of data and of instructions.
     above: [u64; 2],
+    /// The bits of TTBR that are the first table's address.
+    base: u64,
+    /// Address bits that a table of the last level resolves, with those of its pages: no more than
+    /// the half has, so that a walk that finds its table need not ask whether the half has `va`.
+    pub region_bits: u32,
+    /// The bits of a byte offset into a table of the last level.
+    last_index: u64,
+    /// The bits of a page descriptor that are the page's address, as far as the output size goes.
+    pub output: u64,
+    /// The other ones, as far as they say anything: not those for software's own use, nor the
+    /// Contiguous bit.
+    pub attributes: u64,
     /// Where the walk starts.
     pub start_level: u8,
     /// TCR_EL1.EPDn: no walks.
@@ -71,7 +86,7 @@ pub struct Half {
 impl Default for Half {
     /// The half of a TCR and a TTBR that are 0.
     fn default() -> Self {
-        Self::of(0, Granule::K4, 0, [64; 2])
+        Self::of(0, Granule::K4, 0, [64; 2], PA_BITS[0])
     }
 }
 
@@ -82,19 +97,27 @@ impl Half {
     }
 
     /// The half of `ttbr` with a TnSZ. `top` is how many bits of an address count, of data and
-    /// of instructions.
-    fn of(ttbr: u64, granule: Granule, size: u64, top: [u32; 2]) -> Self {
+    /// of instructions, `output_bits` how many of a page's.
+    fn of(ttbr: u64, granule: Granule, size: u64, top: [u32; 2], output_bits: u32) -> Self {
         // Out of range TnSZ: IMPLEMENTATION DEFINED; treated as the nearest limit.
         let va_bits = 64 - size.clamp(tcr::TXSZ_MIN, tcr::txsz_max(granule)) as u32;
         let align = granule.start_table_size(va_bits) - 1;
+        let base = tcr::TTBR_BADDR.mask() & !align;
         let inside = (1 << va_bits) - 1;
+        let page_bits = granule.page_bits();
+        let output = descriptor::ADDRESS.mask() & ((1 << output_bits) - 1) & !(granule.size() - 1);
         Self {
             ttbr,
-            table: tcr::TTBR_BADDR.mask() & ttbr & !align,
+            table: ttbr & base,
+            base,
             granule,
-            page_bits: granule.page_bits(),
+            page_bits,
             inside,
             above: top.map(|top| u64::MAX >> (64 - top) & !inside),
+            region_bits: granule.level_shift(2).min(va_bits),
+            last_index: (inside >> page_bits & ((1 << (page_bits - 3)) - 1)) << 3,
+            output,
+            attributes: !(output | descriptor::SOFTWARE.mask() | descriptor::CONTIGUOUS),
             start_level: granule.start_level(va_bits),
             disabled: false,
             ignores_limits: false,
@@ -121,6 +144,24 @@ impl Half {
         let index = (va & self.inside) >> self.level_shift(level);
         table + 8 * (index & ((1 << (self.page_bits - 3)) - 1))
     }
+
+    /// The address of the entry for `va` in a table of the last level.
+    #[inline(always)]
+    pub fn last_entry(&self, table: u64, va: u64) -> u64 {
+        table + (va >> (self.page_bits - 3) & self.last_index)
+    }
+
+    /// The part of `va` within a page.
+    #[inline(always)]
+    pub fn offset(&self, va: u64) -> u64 {
+        va & ((1 << self.page_bits) - 1)
+    }
+
+    /// Address bits within a page.
+    #[inline(always)]
+    pub fn page_bits(&self) -> u32 {
+        self.page_bits
+    }
 }
 
 /// The bit of [`Regime::context`] that says that the MMU is on.
@@ -130,6 +171,8 @@ pub const CONTEXT_ON: u32 = 1 << 16;
 pub const CONTEXT_WATCHED: u32 = 1 << 17;
 /// Where [`Regime::code`] has the right, above the context.
 const CODE_SHIFT: u32 = 18;
+/// The bit of [`Regime::code`] that says that PSTATE.IL is set.
+const CODE_ILLEGAL: u32 = 31;
 /// The bits of [`Regime::context`] that hold the ASID.
 pub const CONTEXT_ASID: u32 = 0xffff;
 
@@ -153,6 +196,8 @@ impl Regime {
         let tbi_code = [tbi[0] && !has(tcr::TBID0), tbi[1] && !has(tcr::TBID1)];
         let tops =
             |half: usize| [tbi[half], tbi_code[half]].map(|ignored| if ignored { 56 } else { 64 });
+        let output_bits =
+            PA_BITS[ips.min(PA_BITS.len() - 1)].min(PA_BITS[pa_range(cpu.ipa_bits) as usize]);
         let mut regime = Self {
             enabled,
             context: asid(tcr, ttbr[usize::from(has(tcr::A1))])
@@ -166,34 +211,47 @@ impl Regime {
                 Half {
                     disabled: has(tcr::EPD0),
                     ignores_limits: has(tcr::HPD0),
-                    ..Half::of(ttbr[0], tcr::granule0(tcr), size[0], tops(0))
+                    ..Half::of(ttbr[0], tcr::granule0(tcr), size[0], tops(0), output_bits)
                 },
                 Half {
                     disabled: has(tcr::EPD1),
                     ignores_limits: has(tcr::HPD1),
-                    ..Half::of(ttbr[1], tcr::granule1(tcr), size[1], tops(1))
+                    ..Half::of(ttbr[1], tcr::granule1(tcr), size[1], tops(1), output_bits)
                 },
             ],
-            output_bits: PA_BITS[ips.min(PA_BITS.len() - 1)]
-                .min(PA_BITS[pa_range(cpu.ipa_bits) as usize]),
+            output_bits,
             sets_access: has(tcr::HA),
             sets_dirty: has(tcr::HA) && has(tcr::HD),
+            tags_alike: tbi == tbi_code,
             ..Self::default()
         };
         regime.enter(cpu.pstate, control);
         regime
     }
 
+    /// Another TTBR, 0 or 1, and nothing else: what a guest does whenever it changes to another
+    /// address space. `tcr` is TCR_EL1.
+    pub fn switch(&mut self, which: usize, ttbr: u64, tcr: u64) {
+        let half = &mut self.halves[which];
+        half.ttbr = ttbr;
+        half.table = ttbr & half.base;
+        if usize::from(tcr & tcr::A1 != 0) == which {
+            self.context = self.context & !CONTEXT_ASID | asid(tcr, ttbr);
+            self.code = self.code & !CONTEXT_ASID | self.context & CONTEXT_ASID;
+        }
+    }
+
     /// What the exception level and PSTATE.PAN decide: all that an exception changes. `control`
     /// is SCTLR_EL1.
     #[inline]
     pub fn enter(&mut self, pstate: Pstate, control: u64) {
-        (self.read, self.write, self.fetch) = match (pstate.el(), pstate.any(pstate::PAN)) {
-            (0, _) => (R0, W0, X0),
-            (_, false) => (R1, W1, X1),
-            (_, true) => (R1_PAN, W1_PAN, X1),
-        };
-        self.code = self.context | u32::from(self.fetch) << CODE_SHIFT;
+        const NEEDS: [(u16, u16, u16); 4] =
+            [(R0, W0, X0), (R0, W0, X0), (R1, W1, X1), (R1_PAN, W1_PAN, X1)];
+        let el1 = usize::from(pstate.el() != 0);
+        let pan = usize::from(pstate.any(pstate::PAN));
+        (self.read, self.write, self.fetch) = NEEDS[2 * el1 + pan];
+        let illegal = (pstate.0 >> pstate::IL.trailing_zeros() & 1) as u32;
+        self.code = self.context | u32::from(self.fetch) << CODE_SHIFT | illegal << CODE_ILLEGAL;
         let sp_bit = if pstate.el() == 0 { sctlr::SA0 } else { sctlr::SA };
         self.check_sp = control & sp_bit != 0;
     }

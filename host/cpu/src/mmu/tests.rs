@@ -12,6 +12,7 @@ use anyvisor_vm::GuestMemory;
 use std::sync::atomic::Ordering;
 
 mod maintenance;
+mod refill;
 mod update;
 
 const RAM: u64 = 0x4000_0000;
@@ -48,6 +49,7 @@ impl Bench {
 
     fn walk(&self, va: u64) -> Result<walk::Leaf, Abort> {
         walk::walk(&self.cpu, &mut Tables::default(), &self.memory.enter(), va, false)
+            .map_err(PackedAbort::unpack)
     }
 
     /// TLBI VAAE1.
@@ -69,7 +71,9 @@ impl Bench {
         {
             return Ok(entry.ipa | va & 0xfff);
         }
-        translate(&self.cpu, &mut self.tlb, &map, va, want, need, true).map(|p| p.ipa)
+        translate(&self.cpu, &mut self.tlb, &map, va, Use { want, need, aligned: true })
+            .map(|p| p.ipa)
+            .map_err(PackedAbort::unpack)
     }
 
     fn read(&mut self, va: u64) -> Result<u64, Abort> {
@@ -109,6 +113,24 @@ fn tables(bench: &Bench, granule: Granule, va_bits: u32, va: u64, leaf: u64) -> 
     let at = table + 8 * granule.index(va, 3, va_bits);
     bench.write(at, leaf);
     at
+}
+
+#[test]
+fn an_abort_is_unpacked_as_it_was_packed() {
+    let statuses = (0..64).map(FaultStatus::from_code);
+    for status in statuses {
+        for ipa in [0, 0xfff, 0x9000_0008, (1 << 48) - 1] {
+            let aborts = [
+                Abort::Stage1(status),
+                Abort::Stage2 { status, ipa, on_walk: false },
+                Abort::Stage2 { status, ipa, on_walk: true },
+                Abort::Update { status, ipa },
+            ];
+            for abort in aborts {
+                assert_eq!(PackedAbort::from(abort).unpack(), abort);
+            }
+        }
+    }
 }
 
 #[test]

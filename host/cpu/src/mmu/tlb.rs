@@ -22,11 +22,11 @@
 //!                          none                                         --> one entry
 //! ```
 
+use super::attributes::Attributes;
 use super::domain::Member;
 use super::invalidate::{Invalidation, Stale};
 use super::regime::{CONTEXT_ASID, CONTEXT_ON, CONTEXT_WATCHED, Regime};
 use super::tables::Tables;
-use super::walk::Leaf;
 use anyvisor_vm::{HostPage, Recent};
 use std::ops::RangeInclusive;
 
@@ -77,19 +77,27 @@ impl Entry {
         ipa: 0,
     };
 
-    /// The entry for the page of `va`, with what is left of the rights of both stages.
+    /// The entry for the page of `va`, a part of 2^`span_bits` bytes that are translated as one.
+    /// The rights are what is left of those of both stages.
     #[inline(always)]
-    pub fn new(regime: &Regime, va: u64, leaf: &Leaf, host: HostPage, rights: u16) -> Self {
+    pub fn new(
+        regime: &Regime,
+        va: u64,
+        ipa: u64,
+        page: Attributes,
+        span_bits: u32,
+        host: HostPage,
+    ) -> Self {
         Self {
             page: va >> 12,
             context: regime.context & !CONTEXT_WATCHED,
-            care: if leaf.global { !CONTEXT_ASID } else { u32::MAX },
-            rights,
-            device: leaf.device,
-            guarded: leaf.guarded(),
-            span_bits: leaf.span_bits as u8,
+            care: if page.global { !CONTEXT_ASID } else { u32::MAX },
+            rights: page.rights,
+            device: page.device,
+            guarded: page.guarded,
+            span_bits: span_bits as u8,
             host,
-            ipa: leaf.ipa & !0xfff,
+            ipa: ipa & !0xfff,
         }
     }
 }
@@ -209,7 +217,8 @@ impl Tlb {
     pub fn invalidate(&mut self, what: Invalidation) -> Stale {
         match what {
             Invalidation::All => {
-                self.flush_all();
+                self.flush();
+                self.tables.doubt();
                 Stale::Translations
             }
             Invalidation::Asid(asid) => {
@@ -218,7 +227,7 @@ impl Tlb {
             }
             Invalidation::Addresses { start, bytes, last_level } => {
                 if !last_level {
-                    self.tables.clear();
+                    self.tables.doubt();
                 }
                 self.flush_addresses(start, bytes)
             }
@@ -226,19 +235,24 @@ impl Tlb {
         }
     }
 
-    /// Drops everything.
+    /// Drops everything: a control register has changed.
     pub fn flush_all(&mut self) {
+        self.flush();
+        self.tables.clear();
+    }
+
+    /// Drops every translation.
+    fn flush(&mut self) {
         self.epoch = self.epoch.wrapping_add(EPOCH_STEP);
         if self.epoch == 0 {
             self.entries.0.fill(Entry::EMPTY);
         }
         self.large.clear();
-        self.tables.clear();
     }
 
     /// Drops what belongs to `asid` and is not global.
     fn flush_asid(&mut self, asid: u32) {
-        self.tables.clear();
+        self.tables.doubt();
         for entry in self.entries.0.iter_mut() {
             if entry.care & CONTEXT_ASID != 0 && entry.context & CONTEXT_ASID == asid {
                 *entry = Entry::EMPTY;

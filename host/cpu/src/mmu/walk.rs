@@ -20,16 +20,17 @@
 //!
 //! The Contiguous bit changes nothing: each page of a run is translated by its own descriptor.
 
+use super::attributes::Attributes;
 use super::regime::{Half, Regime};
 use super::rights::{R0, R1, R1_PAN, W0, W1, W1_PAN, X0, X1};
-use super::tables::Tables;
-use super::{Abort, rights};
+use super::tables::{Table, Tables, Way};
+use super::{Abort, PackedAbort, rights};
 use crate::state::Cpu;
 use anyvisor_arch::descriptor::{self, Descriptor};
 use anyvisor_arch::esr::FaultStatus;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_arch::{mair, sctlr};
-use anyvisor_vm::{Perms, Stage2};
+use anyvisor_vm::{Perms, Recent, Stage2};
 use std::sync::atomic::Ordering;
 
 /// What a walk found for an address.
@@ -66,10 +67,15 @@ impl Leaf {
     pub fn guarded(&self) -> bool {
         self.descriptor & descriptor::GP != 0
     }
+
+    /// All of it that a TLB keeps besides the address.
+    pub fn attributes(&self) -> Attributes {
+        let (rights, device, global) = (self.rights, self.device, self.global);
+        Attributes { rights, device, global, guarded: self.guarded() }
+    }
 }
 
-/// Finds the leaf for `va`, for a fetch or for data. Inlined: a leaf is large, and a translation
-/// wants only some of it.
+/// Finds the leaf for `va`, for a fetch or for data.
 ///
 /// # Errors
 /// Translation, address size and access flag faults of stage 1; stage-2 faults on a descriptor.
@@ -80,24 +86,112 @@ pub fn walk(
     map: &Stage2,
     va: u64,
     fetch: bool,
-) -> Result<Leaf, Abort> {
+) -> Result<Leaf, PackedAbort> {
     let regime = &cpu.regime;
     if !regime.enabled {
         return flat(cpu, va, fetch);
     }
-    let fault = |status| Err(Abort::Stage1(status));
     let half = regime.half(va);
+    let found = find(regime, half, tables, map, va, fetch)?;
+    leaf(cpu, half, tables, va, &found)
+}
+
+/// Finds the descriptor for `va` in its `half`, from the last-level table if that is known, else
+/// from the first one.
+#[inline(always)]
+fn find(
+    regime: &Regime,
+    half: &Half,
+    tables: &mut Tables,
+    map: &Stage2,
+    va: u64,
+    fetch: bool,
+) -> Result<Found, PackedAbort> {
+    // Whether such an address may be translated was asked when the table was reached; with TBID
+    // the answer for an instruction may be another.
+    if regime.tags_alike || half.contains(va, fetch) {
+        let known = tables.find(half, map, va).map(|table| (table.address, table.limits));
+        if let Some((address, limits)) = known {
+            let at = half.last_entry(address, va);
+            let entry = read_descriptor(map, &mut tables.recent, at)?;
+            return Ok(Found { entry, at, level: 3, limits });
+        }
+    }
+    descend(regime, half, tables, map, va, fetch)
+}
+
+/// Where the tables end: a descriptor that is not one of a table, or is of the last level.
+struct Found {
+    entry: u64,
+    /// Its guest physical address.
+    at: u64,
+    level: u8,
+    /// What the tables above it forbid.
+    limits: u64,
+}
+
+/// Goes down the tables from the first one.
+#[inline(never)]
+fn descend(
+    regime: &Regime,
+    half: &Half,
+    tables: &mut Tables,
+    map: &Stage2,
+    va: u64,
+    fetch: bool,
+) -> Result<Found, PackedAbort> {
+    let fault = |status| Err(Abort::Stage1(status).into());
     if half.disabled || !half.contains(va, fetch) {
         return fault(FaultStatus::Translation(0));
     }
-    let Found { entry, at, level, limits } = match tables.find(half, va) {
-        Some(&known) => {
-            let at = half.entry(known.address, va, 3);
-            let entry = read_descriptor(map, tables, at)?;
-            Found { entry, at, level: 3, limits: known.limits }
+    let too_big = |address: u64| address >> regime.output_bits != 0;
+    let (mut level, mut table, mut limits) = (half.start_level, half.table, 0);
+    if too_big(table) {
+        return fault(FaultStatus::AddressSize(0));
+    }
+    let kept = if half.ignores_limits { 0 } else { LIMITS };
+    let mut way = Way::default();
+    while level < 3 {
+        let at = half.entry(table, va, level);
+        let entry = read_descriptor(map, &mut tables.recent, at)?;
+        way.push(at, entry);
+        table = match half.granule.decode(entry, level) {
+            Descriptor::Table(next) => next,
+            Descriptor::Leaf(_) => return Ok(Found { entry, at, level, limits }),
+            Descriptor::Invalid => return fault(FaultStatus::Translation(level)),
+        };
+        if too_big(table) {
+            return fault(FaultStatus::AddressSize(level));
         }
-        None => descend(regime, half, tables, map, va)?,
-    };
+        limits |= entry & kept;
+        level += 1;
+    }
+    // A first table that is the last one may serve less than a whole region of a table: an address
+    // outside would find it. It is at hand anyway.
+    if half.start_level < 3 {
+        tables.keep(half, va, Table { address: table, limits, way });
+    }
+    let at = half.last_entry(table, va);
+    let entry = read_descriptor(map, &mut tables.recent, at)?;
+    Ok(Found { entry, at, level, limits })
+}
+
+/// What a descriptor says of `va`. Remembered if it is all that there is to say: not what hardware
+/// changes, or may.
+///
+/// # Errors
+/// Translation, address size and access flag faults.
+#[inline(never)]
+fn leaf(
+    cpu: &Cpu,
+    half: &Half,
+    tables: &mut Tables,
+    va: u64,
+    found: &Found,
+) -> Result<Leaf, PackedAbort> {
+    let regime = &cpu.regime;
+    let fault = |status| Err(Abort::Stage1(status).into());
+    let Found { entry, at, level, limits } = *found;
     let Descriptor::Leaf(base) = half.granule.decode(entry, level) else {
         return fault(FaultStatus::Translation(level));
     };
@@ -111,7 +205,7 @@ pub fn walk(
     let dirty_bit = regime.sets_dirty && entry & descriptor::DBM != 0;
     let span_bits = half.level_shift(level);
     let attribute = mair::attribute(cpu.get(SysReg::MAIR_EL1), descriptor::ATTR_INDX.get(entry));
-    Ok(Leaf {
+    let leaf = Leaf {
         ipa: base | va & ((1 << span_bits) - 1),
         rights: leaf_rights(entry, limits, dirty_bit, cpu.get(SysReg::SCTLR_EL1)),
         attribute,
@@ -124,58 +218,22 @@ pub fn walk(
         at,
         unaccessed,
         clean: dirty_bit && entry & descriptor::AP_READ_ONLY != 0,
-    })
-}
-
-/// Where the tables end: a descriptor that is not one of a table, or is of the last level.
-struct Found {
-    entry: u64,
-    at: u64,
-    level: u8,
-    limits: u64,
-}
-
-/// Goes down the tables from the first one.
-#[inline(never)]
-fn descend(
-    regime: &Regime,
-    half: &Half,
-    tables: &mut Tables,
-    map: &Stage2,
-    va: u64,
-) -> Result<Found, Abort> {
-    let too_big = |address: u64| address >> regime.output_bits != 0;
-    let (mut level, mut table, mut limits) = (half.start_level, half.table, 0);
-    if too_big(table) {
-        return Err(Abort::Stage1(FaultStatus::AddressSize(0)));
+    };
+    if level == 3 && !unaccessed && !dirty_bit {
+        tables.decoded.keep(cpu, entry & half.attributes, limits, leaf.attributes());
     }
-    loop {
-        if level == 3 {
-            tables.keep(half, va, table, limits);
-        }
-        let at = half.entry(table, va, level);
-        let entry = read_descriptor(map, tables, at)?;
-        let Descriptor::Table(next) = half.granule.decode(entry, level) else {
-            return Ok(Found { entry, at, level, limits });
-        };
-        if too_big(next) {
-            return Err(Abort::Stage1(FaultStatus::AddressSize(level)));
-        }
-        if !half.ignores_limits {
-            limits |= entry;
-        }
-        table = next;
-        level += 1;
-    }
+    Ok(leaf)
 }
 
 /// The MMU is off: VA is IPA, data is Device memory (`AArch64.S1DisabledOutput`).
-#[inline(always)]
-fn flat(cpu: &Cpu, va: u64, fetch: bool) -> Result<Leaf, Abort> {
+///
+/// # Errors
+/// An address size fault.
+fn flat(cpu: &Cpu, va: u64, fetch: bool) -> Result<Leaf, PackedAbort> {
     let unused = 64 - cpu.regime.top(va, fetch);
     let ipa = va << unused >> unused;
     if ipa >> cpu.ipa_bits != 0 {
-        return Err(Abort::Stage1(FaultStatus::AddressSize(0)));
+        return Err(Abort::Stage1(FaultStatus::AddressSize(0)).into());
     }
     let all = rights::READ | rights::WRITE | rights::EXEC;
     Ok(Leaf {
@@ -194,9 +252,13 @@ fn flat(cpu: &Cpu, va: u64, fetch: bool) -> Result<Leaf, Abort> {
     })
 }
 
+/// Reads a descriptor at a guest physical address.
+///
+/// # Errors
+/// Stage 2 has nothing there, or does not let it be read.
 #[inline(always)]
-fn read_descriptor(map: &Stage2, tables: &mut Tables, at: u64) -> Result<u64, Abort> {
-    let (page, perms) = map.lookup_near(&mut tables.recent, at).ok_or(Abort::unmapped(at, true))?;
+pub fn read_descriptor(map: &Stage2, recent: &mut Recent, at: u64) -> Result<u64, PackedAbort> {
+    let (page, perms) = map.lookup_near(recent, at).ok_or(Abort::unmapped(at, true))?;
     if !perms.contains(Perms::READ) {
         return Err(Abort::denied(at, true));
     }
@@ -217,7 +279,7 @@ pub fn update(
     at: u64,
     old: u64,
     dirties: bool,
-) -> Result<bool, Abort> {
+) -> Result<bool, PackedAbort> {
     let cleared = if dirties { descriptor::AP_READ_ONLY } else { 0 };
     let new = (old | descriptor::AF) & !cleared;
     let unmapped = Abort::unmapped(at, true);

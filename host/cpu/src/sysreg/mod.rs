@@ -7,6 +7,7 @@
 //!   is its feature claimed?              no: UNDEFINED            (table: Kind::Gated)
 //!   does a control bit turn it away?     trap to EL1, UNDEFINED   (table: rules; traps.rs)
 //!   does the hypervisor want it?         exit with EC 0x18        (Kind::HypervisorTrap, ...)
+//!   is it the GIC's, and there is one?   the CPU interface        (Kind::InterruptController)
 //!   is it a performance monitor?         any of these             (Kind::Monitor; pmu.rs)
 //!   then it happens                      stored, constant, or an effect
 //! ```
@@ -34,6 +35,7 @@ use anyvisor_arch::debug::mdscr;
 use anyvisor_arch::esr::{Esr, SystemAccess};
 use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::{Api, Effect, Encoding, Kind, SysReg, Unlisted};
+use anyvisor_gic::Gic;
 
 /// The place of OSLSR_EL1.OSLK.
 const OSLSR_OSLK: u32 = 1;
@@ -124,7 +126,7 @@ pub fn writable(cpu: &Cpu, encoding: Encoding, rt: u32) -> Result<Option<SysReg>
 
 /// `hv_vcpu_get_sys_reg`: by the API's ID, whatever the guest may. `None`: no such register.
 pub fn api_read(cpu: &Cpu, id: u16, now: Now) -> Option<u64> {
-    api_register(id).map(|register| value(cpu, register, now))
+    api_register(cpu, id).map(|register| value(cpu, register, now))
 }
 
 /// `hv_vcpu_set_sys_reg`: by the API's ID, whatever the guest may. `None`: no such register.
@@ -132,7 +134,7 @@ pub fn api_read(cpu: &Cpu, id: u16, now: Now) -> Option<u64> {
 /// Bits that the register does not have are dropped, as a write by the guest drops them; the ID
 /// registers take any value.
 pub fn api_write(cpu: &mut Cpu, id: u16, value: u64, now: Now) -> Option<()> {
-    let register = api_register(id)?;
+    let register = api_register(cpu, id)?;
     match register.row().kind {
         Kind::Constant => cpu.set(register, value),
         _ => put(cpu, register, value, now),
@@ -141,12 +143,13 @@ pub fn api_write(cpu: &mut Cpu, id: u16, value: u64, now: Now) -> Option<()> {
 }
 
 /// The register of an API ID, if the VM has what the API's header says it waits for: there is no
-/// GIC, no EL2 and no SME.
-fn api_register(id: u16) -> Option<SysReg> {
+/// EL2 and no SME.
+fn api_register(cpu: &Cpu, id: u16) -> Option<SysReg> {
     let register = SysReg::from_api_id(id)?;
     match register.row().api {
         Api::Always => Some(register),
-        Api::Gic | Api::El2 | Api::Sme | Api::None => None,
+        Api::Gic => cpu.gic.is_some().then_some(register),
+        Api::El2 | Api::Sme | Api::None => None,
     }
 }
 
@@ -194,8 +197,12 @@ fn look_up(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<
     }
     // MDCR_EL2.{TDA, TDRA, TDOSA}: `hv_vcpu_set_trap_debug_reg_accesses`.
     let debug = encoding.op0() == 2 && cpu.trap_debug_reg_accesses;
-    if debug || row.kind == Kind::HypervisorTrap {
+    let absent = matches!(row.kind, Kind::InterruptController(_)) && cpu.gic.is_none();
+    if debug || absent || row.kind == Kind::HypervisorTrap {
         return Err(Refusal::Exit(syndrome()));
+    }
+    if matches!(row.kind, Kind::InterruptController(icc) if !Gic::has_register(icc)) {
+        return Err(Refusal::Undefined);
     }
     Ok(Some(register))
 }
@@ -205,6 +212,9 @@ fn value(cpu: &Cpu, register: SysReg, now: Now) -> u64 {
     let effect = match register.row().kind {
         Kind::Storage | Kind::Constant | Kind::Gated(_) | Kind::HypervisorTrap => {
             return cpu.get(register);
+        }
+        Kind::InterruptController(icc) => {
+            return cpu.gic.as_ref().map_or(0, |gic| gic.read(icc));
         }
         Kind::Monitor(monitor) => return cpu.pmu.read(monitor),
         Kind::Behaviour(effect) => effect,
@@ -239,8 +249,12 @@ pub fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
     let row = register.row();
     let kept = row.masked(value) | value & of_model(cpu, register);
     let effect = match row.kind {
-        Kind::Storage | Kind::Gated(_) | Kind::HypervisorTrap => {
-            return cpu.set(register, kept);
+        Kind::Storage | Kind::Gated(_) | Kind::HypervisorTrap => return cpu.set(register, kept),
+        Kind::InterruptController(icc) => {
+            if let Some(gic) = &cpu.gic {
+                gic.write(icc, value);
+            }
+            return;
         }
         Kind::Constant => return,
         Kind::Monitor(monitor) => return cpu.pmu.write(monitor, value, cpu.pstate.el()),
@@ -251,8 +265,15 @@ pub fn put(cpu: &mut Cpu, register: SysReg, value: u64, now: Now) {
             cpu.set(register, kept);
             // A TLB holds what SCTLR, TCR and MAIR made of a descriptor; what a table base names
             // is told apart by the ASID, and otherwise the guest's to invalidate.
-            cpu.tlb_stale |= !matches!(register, SysReg::TTBR0_EL1 | SysReg::TTBR1_EL1);
-            cpu.regime_changed();
+            let tcr = cpu.get(SysReg::TCR_EL1);
+            match register {
+                SysReg::TTBR0_EL1 => cpu.regime.switch(0, kept, tcr),
+                SysReg::TTBR1_EL1 => cpu.regime.switch(1, kept, tcr),
+                _ => {
+                    cpu.tlb_stale = true;
+                    cpu.regime_changed();
+                }
+            }
         }
         // CPACR_EL1 is looked at when an instruction asks.
         Effect::FpAccess => cpu.set(register, kept),

@@ -26,7 +26,7 @@ pub(super) fn read(cpu: &Cpu, view: View) -> u64 {
         // ISR_EL1 has A, I and F where PSTATE has their masks.
         View::Interrupts => {
             let bit = |pending, bit| if pending { bit } else { 0 };
-            bit(cpu.serror.is_some(), A) | bit(cpu.irq, I) | bit(cpu.fiq, F)
+            bit(cpu.serror.is_some(), A) | bit(cpu.irq_line(), I) | bit(cpu.fiq_line(), F)
         }
     }
 }

@@ -67,7 +67,10 @@ fn a_level_below_the_lowest_finds_no_register() {
 fn el1_is_turned_away_by_fpen_and_spsel_only() {
     for &register in SysReg::ALL {
         let row = register.row();
-        let foreign = matches!(row.kind, Kind::Gated(_) | Kind::HypervisorTrap | Kind::Monitor(_));
+        let foreign = matches!(
+            row.kind,
+            Kind::Gated(_) | Kind::HypervisorTrap | Kind::InterruptController(_) | Kind::Monitor(_)
+        );
         if row.read > Lowest::El1 || foreign {
             continue;
         }

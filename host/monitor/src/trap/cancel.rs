@@ -1,25 +1,24 @@
 //! A cancelled run: somebody called `hv_vcpus_exit`.
 
-use crate::alarm::Event;
-use crate::machine::Machine;
+use crate::cpu::Cpu;
+use crate::processors::Notice;
 use crate::record::Answer;
-use crate::run::Stop;
+use crate::run::Leave;
 
-/// Does what became due and lets the guest go on, unless its time is up.
-pub fn handle(machine: &mut Machine) -> Result<Answer, Stop> {
-    let mut asked_for = std::mem::take(&mut machine.cancel_requested);
-    for event in machine.alarm.take_due() {
-        match event {
-            Event::Timeout => return Err(Stop::Timeout),
-            Event::Stop(stop) => return Err(stop),
-            Event::Cancel => asked_for = true,
-            Event::Line { line, level } => {
-                machine.lines.drive(line, level);
+/// Does what stands in the mailbox and lets the guest go on, unless the vCPU is to halt.
+pub fn handle(cpu: &mut Cpu) -> Result<Answer, Leave> {
+    let mut asked_for = std::mem::take(&mut cpu.cancel_requested);
+    let notices = cpu.board.processors.take_notices(cpu.number).ok_or(Leave::Halted)?;
+    for notice in notices {
+        match notice {
+            Notice::Cancel => asked_for = true,
+            Notice::Line { line, level } => {
+                cpu.lines.drive(line, level);
             }
-            Event::Input { bytes, taken } => machine.devices.input(&bytes, Some(taken)),
+            Notice::Wake => {}
         }
     }
     // Several requests may have met in one cancelled entry: entries are what is counted.
-    machine.cancelled += u64::from(asked_for);
+    cpu.cancelled += u64::from(asked_for);
     Ok(Answer::Continued)
 }

@@ -13,43 +13,39 @@
 //! An unknown function answers NOT_SUPPORTED, -1, in all 64 bits of X0 (a 32-bit caller looks at
 //! W0, which is the same).
 
-use crate::machine::Machine;
+use crate::cpu::Cpu;
 use crate::record::Answer;
-use crate::run::Stop;
+use crate::run::Leave;
 use crate::trap::{psci, service};
 use anyvisor_abi::{service as id, smccc};
 
 /// HVC: the PC is past the instruction already.
 #[inline]
-pub fn hvc(machine: &mut Machine) -> Result<Answer, Stop> {
-    dispatch(machine)
+pub fn hvc(cpu: &mut Cpu) -> Result<Answer, Leave> {
+    dispatch(cpu)
 }
 
 /// SMC: trapped, so the PC is at the instruction. There is no firmware below the monitor: the
 /// same functions answer.
-pub fn smc(machine: &mut Machine) -> Result<Answer, Stop> {
-    machine.advance()?;
-    dispatch(machine)
+pub fn smc(cpu: &mut Cpu) -> Result<Answer, Leave> {
+    cpu.advance()?;
+    dispatch(cpu)
 }
 
 #[inline]
-fn dispatch(machine: &mut Machine) -> Result<Answer, Stop> {
-    let id = machine.x(0)? as u32;
+fn dispatch(cpu: &mut Cpu) -> Result<Answer, Leave> {
+    let id = cpu.x(0)? as u32;
     let result = match id {
         smccc::SMCCC_VERSION => smccc::SMCCC_VERSION_1_2 as i64,
-        smccc::SMCCC_ARCH_FEATURES => arch_features(machine.x(1)? as u32),
-        _ if psci::owns(id) => match psci::call(machine, id) {
-            Ok(result) => result,
-            Err(stop) => {
-                machine.record.end(Answer::LastCall { id });
-                return Err(stop);
-            }
-        },
-        _ if service::owns(id) => service::call(machine, id)?,
+        smccc::SMCCC_ARCH_FEATURES => arch_features(cpu.x(1)? as u32),
+        _ if psci::owns(id) => psci::call(cpu, id).inspect_err(|_| {
+            cpu.record.end(Answer::LastCall { id });
+        })?,
+        _ if service::owns(id) => service::call(cpu, id)?,
         _ => smccc::NOT_SUPPORTED,
     };
     let x0 = result as u64;
-    machine.set_x(0, x0)?;
+    cpu.set_x(0, x0)?;
     Ok(Answer::Call { id, x0 })
 }
 
@@ -72,6 +68,10 @@ pub fn name(id: u32) -> &'static str {
         smccc::PSCI_CPU_ON_32 | smccc::PSCI_CPU_ON_64 => "CPU_ON",
         smccc::PSCI_AFFINITY_INFO_32 | smccc::PSCI_AFFINITY_INFO_64 => "AFFINITY_INFO",
         smccc::PSCI_MIGRATE_INFO_TYPE => "MIGRATE_INFO_TYPE",
+        smccc::PSCI_MIGRATE_32 | smccc::PSCI_MIGRATE_64 => "MIGRATE",
+        smccc::PSCI_MIGRATE_INFO_UP_CPU_32 | smccc::PSCI_MIGRATE_INFO_UP_CPU_64 => {
+            "MIGRATE_INFO_UP_CPU"
+        }
         smccc::PSCI_SYSTEM_OFF => "SYSTEM_OFF",
         smccc::PSCI_SYSTEM_RESET => "SYSTEM_RESET",
         smccc::PSCI_FEATURES => "PSCI_FEATURES",
@@ -84,6 +84,8 @@ pub fn name(id: u32) -> &'static str {
         id::VTIMER => "VTIMER",
         id::CANCEL => "CANCEL",
         id::HOST_TIME => "HOST_TIME",
+        id::INJECT_SPI => "INJECT_SPI",
+        id::INJECT_MSI => "INJECT_MSI",
         _ => "unknown function",
     }
 }

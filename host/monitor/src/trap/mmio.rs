@@ -7,9 +7,9 @@
 //!                +-- elsewhere: RAM without the permission, or nothing there: the machine stops
 //! ```
 
+use crate::cpu::Cpu;
 use crate::devices::Device;
 use crate::expect::Seen;
-use crate::machine::Machine;
 use crate::mmio_decode::{self, Transfer};
 use crate::record::Answer;
 use crate::run::Stop;
@@ -21,36 +21,36 @@ use applevisor::prelude::{HypervisorError, SysReg};
 const PAGE: u64 = 4096;
 
 /// A data abort.
-pub fn handle(machine: &mut Machine, seen: Seen) -> Result<Answer, Stop> {
+pub fn handle(cpu: &mut Cpu, seen: Seen) -> Result<Answer, Stop> {
     let Some(abort) = Esr(seen.esr).data_abort() else {
         return Err(Stop::Unhandled("a data abort with another syndrome".into()));
     };
     if abort.on_walk {
-        return Err(nowhere(machine, seen, "a stage-1 walk reads a table"));
+        return Err(nowhere(cpu, seen, "a stage-1 walk reads a table"));
     }
     if abort.cache_maintenance {
-        machine.advance()?; // what is no RAM has no cache, and RAM's is coherent
+        cpu.advance()?; // what is no RAM has no cache, and RAM's is coherent
         return Ok(Answer::Skipped);
     }
     let Some((device, offset)) = Device::at(seen.ipa) else {
-        return Err(nowhere(machine, seen, if abort.write { "a write" } else { "a read" }));
+        return Err(nowhere(cpu, seen, if abort.write { "a write" } else { "a read" }));
     };
     let answer = match abort.access {
-        Some(access) => single(machine, device, offset, access, abort.write)?,
-        None => decoded(machine, seen)?,
+        Some(access) => single(cpu, device, offset, access, abort.write)?,
+        None => decoded(cpu, seen)?,
     };
-    machine.advance()?;
+    cpu.advance()?;
     Ok(answer)
 }
 
 /// An instruction abort: there is no device to run code from.
-pub fn no_instruction(machine: &Machine, seen: Seen) -> Stop {
-    nowhere(machine, seen, "an instruction fetch")
+pub fn no_instruction(cpu: &Cpu, seen: Seen) -> Stop {
+    nowhere(cpu, seen, "an instruction fetch")
 }
 
-fn nowhere(machine: &Machine, seen: Seen, what: &str) -> Stop {
+fn nowhere(cpu: &Cpu, seen: Seen, what: &str) -> Stop {
     let Seen { esr, far, ipa, pc } = seen;
-    let ram = machine.ram.range();
+    let ram = cpu.board.range;
     let place = if ram.contains(ipa, 1) {
         "RAM without the permission".into()
     } else {
@@ -64,35 +64,35 @@ fn nowhere(machine: &Machine, seen: Seen, what: &str) -> Stop {
 
 /// An access that the syndrome describes.
 fn single(
-    machine: &mut Machine,
+    cpu: &mut Cpu,
     device: Device,
     offset: u64,
     access: Access,
     write: bool,
 ) -> Result<Answer, HypervisorError> {
     if write {
-        let value = machine.x(access.register)?;
-        machine.devices.write(device, offset, access.bytes(), value);
+        let value = cpu.x(access.register)?;
+        cpu.board.write_device(device, offset, access.bytes(), value);
         return Ok(Answer::Write { device, offset, value });
     }
-    let value = access.extend(machine.devices.read(device, offset, access.bytes()));
-    machine.set_x(access.register, value)?;
+    let value = access.extend(cpu.board.read_device(device, offset, access.bytes()));
+    cpu.set_x(access.register, value)?;
     Ok(Answer::Read { device, offset, value })
 }
 
 /// An access that only the instruction describes.
-fn decoded(machine: &mut Machine, seen: Seen) -> Result<Answer, Stop> {
-    let word = fetch(machine, seen.pc)
+fn decoded(cpu: &mut Cpu, seen: Seen) -> Result<Answer, Stop> {
+    let word = fetch(cpu, seen.pc)
         .map_err(|error| refuse(seen, &format!("its instruction cannot be read: {error}")))?
         .ok_or_else(|| refuse(seen, "its instruction is not in RAM"))?;
     let transfer = mmio_decode::decode(word).map_err(|refusal| {
         refuse(seen, &format!("{word:#010x} is {refusal}, which is not emulated"))
     })?;
 
-    let stack = if transfer.base == 31 { Some(machine.sp()?) } else { None };
+    let stack = if transfer.base == 31 { Some(cpu.sp()?) } else { None };
     let base = match stack {
-        Some(sp) => machine.vcpu.get_sys_reg(sp)?,
-        None => machine.x(transfer.base)?,
+        Some(sp) => cpu.vcpu.get_sys_reg(sp)?,
+        None => cpu.x(transfer.base)?,
     };
     let first = base.wrapping_add_signed(transfer.offset);
     // The syndrome's addresses are those of the part that faulted, which may be the second one.
@@ -102,22 +102,18 @@ fn decoded(machine: &mut Machine, seen: Seen) -> Result<Answer, Stop> {
         let why = format!("{word:#010x} accesses {size} bytes at VA {first:#x}, over a page's end");
         return Err(refuse(seen, &why));
     }
-    let answer = transfer_registers(machine, &transfer, seen.ipa - into)?;
+    let answer = transfer_registers(cpu, &transfer, seen.ipa - into)?;
     let base = base.wrapping_add_signed(transfer.writeback);
     match stack {
         _ if transfer.writeback == 0 => {}
-        Some(sp) => machine.vcpu.set_sys_reg(sp, base)?,
-        None => machine.set_x(transfer.base, base)?,
+        Some(sp) => cpu.vcpu.set_sys_reg(sp, base)?,
+        None => cpu.set_x(transfer.base, base)?,
     }
     Ok(answer)
 }
 
 /// The parts of a transfer, in the order of their addresses.
-fn transfer_registers(
-    machine: &mut Machine,
-    transfer: &Transfer,
-    ipa: u64,
-) -> Result<Answer, Stop> {
+fn transfer_registers(cpu: &mut Cpu, transfer: &Transfer, ipa: u64) -> Result<Answer, Stop> {
     let access = |register| Access {
         size_log2: transfer.bytes.trailing_zeros() as u8,
         sign_extend: transfer.sign_extend,
@@ -131,7 +127,7 @@ fn transfer_registers(
     {
         // Within a page that a device starts in; a device is whole pages.
         let Some((device, offset)) = Device::at(at) else { break };
-        answer = single(machine, device, offset, access(register), !transfer.load)?;
+        answer = single(cpu, device, offset, access(register), !transfer.load)?;
     }
     Ok(answer)
 }
@@ -144,14 +140,15 @@ fn refuse(seen: Seen, why: &str) -> Stop {
 }
 
 /// The instruction word at a virtual address; `None`: not in RAM.
-pub(crate) fn fetch(machine: &Machine, pc: u64) -> Result<Option<u32>, WalkError> {
-    let register = |reg| machine.vcpu.get_sys_reg(reg).unwrap_or_default();
+pub(crate) fn fetch(cpu: &Cpu, pc: u64) -> Result<Option<u32>, WalkError> {
+    let register = |reg| cpu.vcpu.get_sys_reg(reg).unwrap_or_default();
     let stage1 = Stage1 {
         sctlr: register(SysReg::SCTLR_EL1),
         tcr: register(SysReg::TCR_EL1),
         ttbr0: register(SysReg::TTBR0_EL1),
         ttbr1: register(SysReg::TTBR1_EL1),
     };
-    let ipa = stage1.translate(pc, |at| machine.ram.read_u64(at))?;
-    Ok(machine.ram.read_u32(ipa))
+    let ram = cpu.board.ram();
+    let ipa = stage1.translate(pc, |at| ram.as_ref()?.read_u64(at))?;
+    Ok(ram.as_ref().and_then(|ram| ram.read_u32(ipa)))
 }

@@ -3,10 +3,10 @@
 //! * The OS lock and the double lock (OSLAR_EL1, OSDLR_EL1): writes are ignored, reads are 0:
 //!   never locked. Kernels write them at boot.
 //! * Everything else is UNDEFINED: the registers of the PMU (ID_AA64DFR0_EL1.PMUVer says that
-//!   there is none), ICC_* (no GIC), and what has no name.
+//!   there is none), ICC_* where there is no GIC, and what has no name.
 
+use crate::cpu::Cpu;
 use crate::expect::Seen;
-use crate::machine::Machine;
 use crate::record::Answer;
 use crate::run::Stop;
 use crate::trap::undefined;
@@ -14,24 +14,24 @@ use anyvisor_arch::esr::Esr;
 use anyvisor_arch::sysreg::{Encoding, SysReg};
 
 /// Whether it is one of the locks, which are open whatever is written.
-pub fn is_ignored(register: Encoding) -> bool {
+fn is_ignored(register: Encoding) -> bool {
     let register = SysReg::from_encoding(register);
     matches!(register, Some(SysReg::OSLAR_EL1 | SysReg::OSDLR_EL1))
 }
 
 /// The exit.
-pub fn handle(machine: &mut Machine, seen: Seen) -> Result<Answer, Stop> {
+pub fn handle(cpu: &mut Cpu, seen: Seen) -> Result<Answer, Stop> {
     let access = Esr(seen.esr).system_access();
     match access.filter(|access| is_ignored(access.encoding)) {
         Some(access) => {
             if access.read {
-                machine.set_x(access.rt, 0)?;
+                cpu.set_x(access.rt, 0)?;
             }
-            machine.advance()?;
+            cpu.advance()?;
             Ok(Answer::Skipped)
         }
         None => {
-            undefined::inject(machine)?;
+            undefined::inject(cpu)?;
             Ok(Answer::Undefined)
         }
     }

@@ -1,19 +1,15 @@
 //! Giving the guest an UNDEFINED exception, as if the hardware had raised it: AArch64.TakeException
 //! to EL1 with EC 0.
 
-use crate::machine::Machine;
+use crate::cpu::Cpu;
 use anyvisor_arch::esr::Esr;
 use anyvisor_arch::pstate::{self, Mode, Spsr, Vector};
 use anyvisor_arch::sctlr;
-use applevisor::prelude::{HypervisorError, Reg, SysReg, Vcpu};
+use applevisor::prelude::{HypervisorError, Reg, SysReg};
 
 /// Enters the guest's vector for a synchronous exception at the current instruction.
-pub fn inject(machine: &mut Machine) -> Result<(), HypervisorError> {
-    inject_into(&machine.vcpu)
-}
-
-/// The same, of a vCPU on its own.
-pub fn inject_into(vcpu: &Vcpu) -> Result<(), HypervisorError> {
+pub fn inject(cpu: &Cpu) -> Result<(), HypervisorError> {
+    let vcpu = &cpu.vcpu;
     let (pc, cpsr) = (vcpu.get_reg(Reg::PC)?, vcpu.get_reg(Reg::CPSR)?);
     let control = vcpu.get_sys_reg(SysReg::SCTLR_EL1)?;
     let vectors = vcpu.get_sys_reg(SysReg::VBAR_EL1)?;

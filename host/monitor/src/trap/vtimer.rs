@@ -1,4 +1,4 @@
-//! The virtual timer's exit, without an interrupt controller.
+//! The virtual timer's exit, without a GIC. With one it is a PPI, and does not exit.
 //!
 //! ```text
 //!   condition met, unmasked:   exit VTIMER_ACTIVATED; the framework masks the timer
@@ -8,45 +8,44 @@
 //!     calls VTIMER SET_MASK 0  -> line down, unmask; if the condition holds: the next exit
 //! ```
 
-use crate::machine::Machine;
+use crate::cpu::Cpu;
 use crate::record::Answer;
-use crate::run::Stop;
 use crate::seam;
 use anyvisor_arch::timer::ctl;
 use applevisor::prelude::{HypervisorError, SysReg};
 use std::time::{Duration, Instant};
 
 /// The exit.
-pub fn activated(machine: &mut Machine) -> Result<Answer, Stop> {
-    machine.vtimer_exits += 1;
-    machine.lines.set_timer(true);
-    Ok(Answer::TimerRaised)
+pub fn activated(cpu: &mut Cpu) -> Answer {
+    cpu.vtimer_exits += 1;
+    cpu.lines.set_timer(true);
+    Answer::TimerRaised
 }
 
 /// Lowers the line if the timer's condition is gone. Called after each exit while it is high.
-pub fn settle(machine: &mut Machine) -> Result<(), HypervisorError> {
-    let control = machine.vcpu.get_sys_reg(SysReg::CNTV_CTL_EL0)?;
+pub fn settle(cpu: &mut Cpu) -> Result<(), HypervisorError> {
+    let control = cpu.vcpu.get_sys_reg(SysReg::CNTV_CTL_EL0)?;
     let firing = ctl::ENABLE | ctl::ISTATUS;
     if control & (firing | ctl::IMASK) != firing {
-        release(machine)?;
+        release(cpu)?;
     }
     Ok(())
 }
 
 /// Lowers the line and lets the timer exit again.
-pub fn release(machine: &mut Machine) -> Result<(), HypervisorError> {
-    machine.lines.set_timer(false);
-    machine.vcpu.set_vtimer_mask(false)
+pub fn release(cpu: &mut Cpu) -> Result<(), HypervisorError> {
+    cpu.lines.set_timer(false);
+    cpu.vcpu.set_vtimer_mask(false)
 }
 
 /// When the timer's exit will come; `None`: not by itself.
-pub fn deadline(machine: &Machine) -> Result<Option<Instant>, HypervisorError> {
-    let control = machine.vcpu.get_sys_reg(SysReg::CNTV_CTL_EL0)?;
-    if control & (ctl::ENABLE | ctl::IMASK) != ctl::ENABLE || machine.vcpu.get_vtimer_mask()? {
+pub fn deadline(cpu: &Cpu) -> Result<Option<Instant>, HypervisorError> {
+    let control = cpu.vcpu.get_sys_reg(SysReg::CNTV_CTL_EL0)?;
+    if control & (ctl::ENABLE | ctl::IMASK) != ctl::ENABLE || cpu.vcpu.get_vtimer_mask()? {
         return Ok(None);
     }
-    let compare = machine.vcpu.get_sys_reg(SysReg::CNTV_CVAL_EL0)?;
-    let count = seam::counter().wrapping_sub(machine.vcpu.get_vtimer_offset()?);
+    let compare = cpu.vcpu.get_sys_reg(SysReg::CNTV_CVAL_EL0)?;
+    let count = seam::counter().wrapping_sub(cpu.vcpu.get_vtimer_offset()?);
     // The condition is an unsigned comparison (DDI 0487, CNTV_CVAL_EL0): CNTVCT >= CVAL.
     let left = duration(compare.saturating_sub(count));
     Ok(Instant::now().checked_add(left))

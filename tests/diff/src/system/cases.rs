@@ -1,6 +1,7 @@
 //! Random cases at EL1 and EL0.
 
 use super::image::{self, MAIR, TCR, TCR_OF_CASES};
+use super::interrupts;
 use super::layout::{DATA, RAM, SLOT, SLOT_EL0, TABLES, virt};
 use super::record::{Case, POKES};
 use crate::case::BRK;
@@ -22,11 +23,14 @@ pub enum Topic {
     Keys,
     /// Words at EL0, and the syndromes of what they are refused.
     Syndrome,
+    /// Accesses to the GIC.
+    Interrupts,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Register, Self::Translation, Self::Keys, Self::Syndrome];
+    pub const ALL: [Self; 5] =
+        [Self::Register, Self::Translation, Self::Keys, Self::Syndrome, Self::Interrupts];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -35,6 +39,7 @@ impl Topic {
             Self::Translation => "SystemTranslation",
             Self::Keys => "SystemKeys",
             Self::Syndrome => "SystemSyndrome",
+            Self::Interrupts => "SystemInterrupts",
         }
     }
 
@@ -45,12 +50,18 @@ impl Topic {
             Self::Translation => translation(random),
             Self::Keys => keys(random),
             Self::Syndrome => syndrome(random),
+            Self::Interrupts => interrupts::case(random),
         }
+    }
+
+    /// Whether both machines have a GICv3. Where none is accessed, the oracle keeps its own.
+    pub fn gic(self) -> bool {
+        self == Self::Interrupts
     }
 }
 
 /// A case at EL1h that touches nothing.
-fn quiet(random: &mut Random, words: &[u32]) -> Case {
+pub(super) fn quiet(random: &mut Random, words: &[u32]) -> Case {
     // A poke that says nothing goes to the end of the data.
     let nowhere = virt(DATA + 0x1_0000);
     Case {
@@ -67,7 +78,7 @@ fn quiet(random: &mut Random, words: &[u32]) -> Case {
 }
 
 /// MSR of a register, or MRS with bit 21.
-fn access(register: SysReg, rt: u32, read: bool) -> u32 {
+pub(super) fn access(register: SysReg, rt: u32, read: bool) -> u32 {
     0xd510_0000 | u32::from(register.encoding().0) << 5 & 0x000f_ffe0 | rt | u32::from(read) << 21
 }
 

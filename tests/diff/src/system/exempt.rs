@@ -114,7 +114,23 @@ pub fn level(topic: Topic, case: &Case, ours: &mut Outcome, theirs: &mut Outcome
         }
         Topic::Translation => translation(case, ours, theirs),
         Topic::Keys => {}
+        Topic::Interrupts => interrupts(case, ours, theirs),
         Topic::Syndrome => syndrome(case, ours, theirs),
+    }
+}
+
+/// ICC_CTLR_EL1: CBPR, EOImode, PRIbits. The others tell of what an implementation has: range
+/// selectors, affinities, widths of INTIDs.
+const ICC_CTLR: u64 = 0x703;
+
+fn interrupts(case: &Case, ours: &mut Outcome, theirs: &mut Outcome) {
+    for word in case.code {
+        let register = SysReg::from_encoding(Encoding::of_instruction(word));
+        if register == Some(SysReg::ICC_CTLR_EL1) && word >> 20 == 0xd53 {
+            let rt = (word & 31) as usize;
+            ours.x[rt] &= ICC_CTLR;
+            theirs.x[rt] &= ICC_CTLR;
+        }
     }
 }
 

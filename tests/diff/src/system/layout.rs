@@ -13,7 +13,7 @@
 //! [`virt`].
 
 use anyvisor_arch::descriptor::{
-    AF, AP_EL0, AP_READ_ONLY, PXN, SH_INNER, TABLE_OR_PAGE, UXN, VALID,
+    AF, AP_EL0, AP_READ_ONLY, ATTR_INDX, PXN, SH_INNER, TABLE_OR_PAGE, UXN, VALID,
 };
 
 /// The start of RAM.
@@ -41,6 +41,12 @@ pub const DATA: u64 = TABLES + 0x18_0000;
 /// The executor's first table.
 pub const TTBR1_TABLE: u64 = RAM + 4 * BLOCK;
 
+/// The GIC, which the virt board has here: distributor, and redistributor 0xa_0000 behind it.
+pub const GIC_PLACE: u64 = 0x800_0000;
+/// The executor's address of it.
+pub const GIC: u64 = virt(RAM + GIC_BLOCK * BLOCK);
+const GIC_BLOCK: u64 = 64;
+
 /// The slot as data, to be written.
 pub const SLOT_DATA: u64 = SLOT - CODE + RAM + 9 * BLOCK;
 /// The slot as EL0 sees it.
@@ -62,6 +68,8 @@ pub fn tables() -> Vec<(u64, u64)> {
         (3, block(TABLES, data)),
         (8, block(CODE, AP_EL0 | AP_READ_ONLY | PXN)),
         (9, block(CODE, data)),
+        // Attribute 1 is Device memory (image.rs, MAIR).
+        (GIC_BLOCK, GIC_PLACE | ATTR_INDX.put(1) | data | AF | VALID),
     ];
     // The last gigabyte of 39 bits, and for the boot the second one, where RAM is.
     let first = [511, 1].map(|i| (TTBR1_TABLE + 8 * i, level2 | TABLE_OR_PAGE | VALID));

@@ -2,14 +2,14 @@
 //! records and a number in the mailbox, and are done when it is 0.
 
 use super::image;
-use super::layout::{CODE, MAILBOX, RAM, RAM_BYTES, RECORDS, tables};
+use super::layout::{CODE, GIC_PLACE, MAILBOX, RAM, RAM_BYTES, RECORDS, tables};
 use super::record::{BYTES, Case, Outcome, WORDS};
 use anyvisor_arch::esr::{Esr, ExceptionClass};
 use anyvisor_arch::pstate::{DAIF, Mode};
 use anyvisor_cpu::Software;
 use anyvisor_cpu::model::{Model, Processor};
 use anyvisor_cpu::software::Stopwatch;
-use anyvisor_vm::{Engine, Exit, HvError, Perms, Reg, Vcpu, VcpuConfig, Vm, VmConfig};
+use anyvisor_vm::{Engine, Exit, GicConfig, HvError, Perms, Reg, Vcpu, VcpuConfig, Vm, VmConfig};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -61,11 +61,11 @@ pub struct Theirs {
 }
 
 impl Theirs {
-    /// Starts `qemu`, being `cpu`, with the file `path` as its RAM.
+    /// Starts `qemu`, being `cpu`, with the file `path` as its RAM, and with a GICv3 if asked for.
     ///
     /// # Errors
     /// [`MachineError::Start`].
-    pub fn start(qemu: &Path, cpu: &str, path: PathBuf) -> Result<Self, MachineError> {
+    pub fn start(qemu: &Path, cpu: &str, path: PathBuf, gic: bool) -> Result<Self, MachineError> {
         let failed = |error| MachineError::Start(qemu.to_owned(), error);
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(true);
@@ -79,8 +79,10 @@ impl Theirs {
             RAM_BYTES >> 20,
             path.display()
         );
+        let version = if gic { ",gic-version=3" } else { "" };
+        let machine = format!("virt,memory-backend=ram{version}");
         let child = Command::new(qemu)
-            .args(["-M", "virt,memory-backend=ram", "-cpu", cpu, "-object", &memory])
+            .args(["-M", &machine, "-cpu", cpu, "-object", &memory])
             .args(["-m", &format!("{}M", RAM_BYTES >> 20), "-nodefaults", "-display", "none"])
             .args(["-device", &format!("loader,addr={CODE:#x},cpu-num=0")])
             .stdin(Stdio::null())
@@ -189,11 +191,11 @@ impl Ram {
 }
 
 impl Ours {
-    /// A VM with one vCPU at the start of the executor.
+    /// A VM with one vCPU at the start of the executor, and with a GIC if asked for.
     ///
     /// # Errors
     /// What the engine refuses.
-    pub fn start() -> Result<Self, MachineError> {
+    pub fn start(gic: bool) -> Result<Self, MachineError> {
         let ram = Ram::new();
         for (at, bytes) in contents() {
             for (i, eight) in bytes.chunks(8).enumerate() {
@@ -207,6 +209,11 @@ impl Ours {
         let engine = Software { clock: || 0, stopwatch, processor };
         let vm = engine.create_vm(&VmConfig { ipa_bits: IPA_BITS, granule: 0x4000 })?;
         vm.map(ram.words[ram.first..].as_ptr() as usize, RAM, RAM_BYTES, Perms::all())?;
+        if gic {
+            let redistributors = GIC_PLACE + 0xa_0000;
+            let config = GicConfig { distributor: GIC_PLACE, redistributors, messages: None };
+            vm.create_gic(&config)?;
+        }
         let mut vcpu = vm.create_vcpu(0, &VcpuConfig { ipa_bits: IPA_BITS })?;
         vcpu.set_reg(Reg::Pc, CODE);
         vcpu.set_reg(Reg::Cpsr, DAIF | Mode::El1h.bits());

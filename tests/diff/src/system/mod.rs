@@ -5,11 +5,13 @@
 //!   layout   the RAM of both        record   a case, in and out
 //!   image    the program            machine  QEMU and ours
 //!   cases    random cases           exempt   what is left open, or is not the same machine
+//!   interrupts  of the GIC
 //! ```
 
 mod cases;
 mod exempt;
 mod image;
+mod interrupts;
 mod layout;
 mod machine;
 mod record;
@@ -61,8 +63,8 @@ pub fn compare(qemu: &Path, topic: Topic, seed: u64, cases: u64) -> Result<(u64,
     let mut random = Random::new(seed, topic.name());
     let name = format!("ram-{}-{}", std::process::id(), topic.name());
     let ram = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let mut theirs = Theirs::start(qemu, CPU, ram)?;
-    let mut ours = Ours::start()?;
+    let mut theirs = Theirs::start(qemu, CPU, ram, topic.gic())?;
+    let mut ours = Ours::start(topic.gic())?;
     let (mut wrong, mut report, mut replay, mut completed) = (0, String::new(), 0, 0);
     for first in (0..cases).step_by(BATCH) {
         let count = (cases - first).min(BATCH as u64) as usize;

@@ -1,0 +1,197 @@
+//! Maintenance that reaches other CPUs: of translations and of instructions. The other CPU runs all
+//! the time: it waits in a loop of loads.
+
+use core::arch::asm;
+use core::sync::atomic::Ordering;
+
+use aarch64_cpu::asm::barrier;
+use aarch64_cpu::registers::{TCR_EL1, TTBR1_EL1};
+use anyvisor_abi::case::Needs;
+use anyvisor_arch::descriptor::{AF, AP_READ_ONLY, Granule, NG, UXN};
+use anyvisor_arch::tcr;
+use tock_registers::interfaces::Writeable;
+
+use crate::access::{El, RET, store, write_code};
+use crate::mmu::table::page;
+use crate::mmu::window::Window;
+use crate::mmu::{DATA, NORMAL};
+use crate::smp::{self, Line, spin_until};
+use crate::{case, check_eq};
+
+static ADDRESS: Line = Line::new();
+static ROUND: Line = Line::new();
+static REPLY: Line = Line::new();
+static VALUE: Line = Line::new();
+
+/// Asks the other CPU for round `round` and returns what it found.
+fn ask(round: u64) -> u64 {
+    ROUND.0.store(round, Ordering::Release);
+    spin_until(|| REPLY.get() == round);
+    VALUE.0.load(Ordering::Relaxed)
+}
+
+/// Answers round after round with what `find` finds at the address, through the window.
+fn answer(root: u64, rounds: u64, find: impl Fn(u64) -> u64) {
+    TTBR1_EL1.set(root);
+    barrier::isb(barrier::SY);
+    let va = ADDRESS.get();
+    for round in 1..=rounds {
+        spin_until(|| ROUND.get() == round);
+        VALUE.0.store(find(va), Ordering::Relaxed);
+        REPLY.0.store(round, Ordering::Release);
+    }
+}
+
+fn clear(va: u64) {
+    ROUND.clear();
+    REPLY.clear();
+    ADDRESS.0.store(va, Ordering::Release);
+}
+
+/// Forgets the translation of `va` everywhere, by one of the forms that there are.
+fn invalidate(form: u64, va: u64) {
+    macro_rules! tlbi {
+        ($operation:literal) => {
+            // SAFETY: what is forgotten is read again from the tables.
+            unsafe {
+                asm!(
+                    "dsb ish",
+                    concat!("tlbi ", $operation, ", {}"),
+                    "dsb ish",
+                    "isb",
+                    in(reg) page(va), // ASID 0, which is all that is used
+                    options(nostack)
+                )
+            }
+        };
+    }
+    match form {
+        0 => tlbi!("vae1is"),
+        1 => tlbi!("vaae1is"),
+        2 => tlbi!("vale1is"),
+        3 => tlbi!("vaale1is"),
+        // SAFETY: as above.
+        _ => unsafe {
+            asm!("dsb ish", "tlbi vmalle1is", "dsb ish", "isb", options(nostack));
+        },
+    }
+}
+
+case! {
+    /// Each form of TLBI of the inner shareable kind reaches a CPU that is running.
+    "smp.tlbi_forms": "TLBI VAE1IS, VAAE1IS, VALE1IS, VAALE1IS, VMALLE1IS: a running CPU reads the new page";
+    reference: "DDI 0487: TLBI, Inner Shareable; completion by DSB; break-before-make";
+    needs: Needs::PSCI.vcpus(2);
+    fn tlbi_forms() {
+        const ROUNDS: u64 = 250;
+        extern "C" fn body(root: u64) {
+            answer(root, ROUNDS, |va| {
+                let value: u64;
+                // SAFETY: the page is mapped whenever the other CPU asks.
+                unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) va, options(nostack)) };
+                value
+            });
+        }
+        let mut window = Window::open(Granule::K4, 39);
+        let pages = [1, 2].map(|value| {
+            let pa = window.tables.take(Granule::K4.size());
+            store(El::El1, pa, value).value();
+            pa
+        });
+        let va = window.base() + 0x7000;
+        clear(va);
+        let started = smp::start(body, window.tables.root());
+        for round in 1..=ROUNDS {
+            window.tables.set(va, 3, 0);
+            invalidate(round % 5, va);
+            let which = (round % 2) as usize;
+            window.tables.map(va, pages[which], 3, DATA);
+            let seen = ask(round);
+            check_eq!(seen, which as u64 + 1, "what it reads after form {}", round % 5);
+        }
+        started.join();
+    }
+}
+
+case! {
+    /// An address space is forgotten as a whole by its ASID, on a CPU that uses it too.
+    "smp.tlbi_asid": "TLBI ASIDE1IS of the ASID that a running CPU uses: it reads the new page";
+    reference: "DDI 0487: TLBI ASIDE1IS; TTBR1_EL1.ASID with TCR_EL1.A1";
+    needs: Needs::PSCI.vcpus(2);
+    fn tlbi_asid() {
+        const ROUNDS: u64 = 100;
+        const ASID: u64 = 5;
+        extern "C" fn body(root: u64) {
+            answer(root, ROUNDS, |va| {
+                let value: u64;
+                // SAFETY: as above.
+                unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) va, options(nostack)) };
+                value
+            });
+        }
+        let mut window = Window::open(Granule::K4, 39);
+        window.control(0, tcr::A1);
+        window.switch(window.tables.root(), ASID);
+        let pages = [1, 2].map(|value| {
+            let pa = window.tables.take(Granule::K4.size());
+            store(El::El1, pa, value).value();
+            pa
+        });
+        let va = window.base() + 0x7000;
+        clear(va);
+        // The other CPU takes TCR_EL1 over as it is now.
+        let started = smp::start(body, tcr::TTBR_ASID.put(ASID) | window.tables.root());
+        for round in 1..=ROUNDS {
+            window.tables.set(va, 3, 0);
+            // SAFETY: what is forgotten is read again from the tables.
+            unsafe {
+                asm!(
+                    "dsb ish",
+                    "tlbi aside1is, {}",
+                    "dsb ish",
+                    "isb",
+                    in(reg) ASID << 48,
+                    options(nostack)
+                );
+            }
+            let which = (round % 2) as usize;
+            window.tables.map(va, pages[which], 3, DATA | NG);
+            check_eq!(ask(round), which as u64 + 1, "what it reads in round {}", round);
+        }
+        started.join();
+        TCR_EL1.set(crate::mmu::default_tcr());
+    }
+}
+
+case! {
+    /// IC IVAU reaches every CPU of the inner shareable domain: after DSB, and an ISB of its own,
+    /// another CPU executes what was written.
+    "smp.ic_broadcast": "code rewritten by DC CVAU, IC IVAU, DSB on one CPU: a running CPU executes the new one";
+    reference: "DDI 0487: IC IVAU; concurrent modification and execution of instructions";
+    needs: Needs::PSCI.vcpus(2);
+    fn ic_broadcast() {
+        const ROUNDS: u64 = 250;
+        const MOVZ_W0: u32 = 0x5280_0000;
+        extern "C" fn body(root: u64) {
+            answer(root, ROUNDS, |va| {
+                let value: u64;
+                // SAFETY: a function is there whenever the other CPU asks; it changes X0 only.
+                unsafe {
+                    asm!("isb", "blr {}", in(reg) va, out("x0") value, out("x30") _, options(nostack));
+                }
+                value
+            });
+        }
+        let mut window = Window::open(Granule::K4, 39);
+        let code = window.page(0x7000, NORMAL | AF | AP_READ_ONLY | UXN);
+        write_code(code.pa, MOVZ_W0);
+        write_code(code.pa + 4, RET);
+        clear(code.va);
+        let started = smp::start(body, window.tables.root());
+        for round in 1..=ROUNDS {
+            write_code(code.pa, MOVZ_W0 | (round as u32) << 5);
+            check_eq!(ask(round), round, "what the code returns");
+        }
+        started.join();
+    }
+}

@@ -1,0 +1,6 @@
+//! See `gic` of `anyvisor-tests-fuzz`.
+
+#![no_main]
+#![forbid(unsafe_code)]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| anyvisor_tests_fuzz::gic::run(bytes));
