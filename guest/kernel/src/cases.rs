@@ -15,6 +15,7 @@ mod gic_priority;
 mod gic_registers;
 mod gic_sgi;
 mod gic_spi;
+mod gic_takers;
 mod gic_timer;
 mod hypercall;
 mod illegal;

@@ -10,29 +10,16 @@ use anyvisor_arch::pstate::Vector;
 
 use super::gic::{check_quiet, check_state, end, take};
 use super::gic_group::{end_fiq, fiq, take_fiq};
+use super::gic_takers::{OVER, READY, TAKEN, all_taken, clear};
 use crate::gic::cpu_interface as icc;
 use crate::gic::interrupt::{Group, Interrupt, State};
 use crate::gic::{self, DEFAULT_PRIORITY};
 use crate::interrupt::{self, unmasked};
-use crate::machine::MOST_CPUS;
 use crate::smp::{self, Line, Work, sleep_until, tell, wait_until};
 use crate::{case, check_eq};
 
 /// The SGI that the CPUs send each other.
 pub const SGI: u32 = 7;
-
-/// How many interrupts each CPU took.
-static TAKEN: [Line; MOST_CPUS] = [const { Line::new() }; MOST_CPUS];
-/// How many CPUs are ready to take some.
-static READY: Line = Line::new();
-/// Tells the others to end.
-static OVER: Line = Line::new();
-
-fn clear() {
-    TAKEN.iter().for_each(Line::clear);
-    READY.clear();
-    OVER.clear();
-}
 
 /// Counts an SGI that this CPU took.
 fn count(cpu: usize, _: Vector) {
@@ -47,11 +34,6 @@ extern "C" fn take_sgis(_: u64) {
     Interrupt::new(SGI).prepare(Group::One, DEFAULT_PRIORITY);
     READY.add(1);
     unmasked(|| wait_until(|| OVER.get() == 1));
-}
-
-/// How many each CPU took.
-fn taken() -> impl Iterator<Item = u64> {
-    TAKEN.iter().map(Line::get).take(smp::cpu_count())
 }
 
 case! {
@@ -144,7 +126,7 @@ case! {
             for cpu in smp::others() {
                 icc::set_sgi1r(icc::sgi(SGI, smp::affinity(cpu)));
                 wait_until(|| TAKEN[cpu].get() == round);
-                check_eq!(taken().sum::<u64>(), (round - 1) * others + seen_before(cpu), "taken by all");
+                check_eq!(all_taken(), (round - 1) * others + seen_before(cpu), "taken by all");
             }
         }
         tell(&OVER, 1);
@@ -171,7 +153,7 @@ case! {
         wait_until(|| READY.get() == others);
         for round in 1..=10 {
             icc::set_sgi1r(icc::sgi_to_others(SGI));
-            wait_until(|| taken().sum::<u64>() == round * others);
+            wait_until(|| all_taken() == round * others);
             for cpu in smp::others() {
                 check_eq!(TAKEN[cpu].get(), round, "taken by CPU {}", cpu);
             }
@@ -203,7 +185,7 @@ case! {
         end(own);
         tell(&OVER, 1);
         started.join();
-        check_eq!(taken().sum::<u64>(), 2, "taken by all others");
+        check_eq!(all_taken(), 2, "taken by all others");
     }
 }
 
@@ -305,7 +287,7 @@ case! {
         let started = smp::start_all(body, Some(count));
         body(smp::this_cpu() as u64);
         started.join();
-        for (cpu, taken) in taken().enumerate() {
+        for (cpu, taken) in TAKEN.iter().map(Line::get).take(smp::cpu_count()).enumerate() {
             check_eq!(taken, ROUNDS, "taken by CPU {}", cpu);
         }
     }

@@ -4,31 +4,24 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use anyvisor_abi::case::Needs;
 use anyvisor_abi::service::{LEVEL_HIGH, LEVEL_LOW, LEVEL_PULSE};
+use anyvisor_arch::gic::gicd;
 use anyvisor_arch::gic::icc::ctlr;
 use anyvisor_arch::pstate::Vector;
 
 use super::gic::{check_quiet, check_state, end, spi, take, wait_for_irq};
+use super::gic_takers::{OVER, READY, TAKEN, all_taken, clear};
 use crate::console::{is_transmit_interrupt_raised, let_transmit_interrupt_out};
 use crate::gic::cpu_interface::{self as icc, NONE};
 use crate::gic::interrupt::{Group, Interrupt, State, Trigger};
 use crate::gic::{self, DEFAULT_PRIORITY, FREE_SPIS};
 use crate::interrupt::unmasked;
-use crate::machine::{self, MOST_CPUS};
+use crate::machine;
 use crate::services::{host_time, inject_spi};
-use crate::smp::{self, Line, Work, sleep_until, tell, wait_until};
+use crate::smp::{self, Work, sleep_until, tell, wait_until};
 use crate::{case, check_eq, println, skip};
 
-/// How many interrupts each CPU took, and what the last one's INTID was.
-static TAKEN: [Line; MOST_CPUS] = [const { Line::new() }; MOST_CPUS];
+/// The INTID of the last interrupt that another CPU took.
 static INTID: AtomicU64 = AtomicU64::new(0);
-static READY: Line = Line::new();
-static OVER: Line = Line::new();
-
-fn clear() {
-    TAKEN.iter().for_each(Line::clear);
-    READY.clear();
-    OVER.clear();
-}
 
 fn count(cpu: usize, _: Vector) {
     let intid = icc::iar1();
@@ -46,8 +39,9 @@ extern "C" fn take_them(_: u64) {
     unmasked(|| wait_until(|| OVER.get() == 1));
 }
 
-fn all_taken() -> u64 {
-    TAKEN.iter().map(Line::get).sum()
+/// Whether an SPI can be routed to any CPU.
+fn distributes() -> bool {
+    u64::from(gic::distributor().read(gicd::TYPER)) & gicd::typer::NO_1N == 0
 }
 
 /// All other CPUs, ready to take interrupts.
@@ -113,8 +107,7 @@ case! {
     needs: Needs::GIC.and(Needs::PSCI).vcpus(2);
     fn one_of_n() {
         const TIMES: u64 = 20;
-        let typer = gic::distributor().read(anyvisor_arch::gic::gicd::TYPER);
-        if u64::from(typer) & anyvisor_arch::gic::gicd::typer::NO_1N != 0 {
+        if !distributes() {
             skip!("GICD_TYPER.No1N: this GIC does not distribute");
         }
         let started = others();
@@ -136,6 +129,39 @@ case! {
         started.join();
         check_quiet();
         check_eq!(all_taken() + here, TIMES, "taken by all");
+    }
+}
+
+case! {
+    /// The CPU that is off left its groups enabled, and of those that might get the SPI it is the
+    /// first; the one that asks for it has Group 1 disabled.
+    "gic_spi.one_of_n_off": "an SPI for any CPU is not given to one that is off, but to one that is on";
+    reference: "IHI 0069: 1 of N SPI interrupts; power management; DEN 0022: CPU_OFF";
+    needs: Needs::GIC.and(Needs::PSCI).vcpus(3);
+    fn one_of_n_off() {
+        if !distributes() {
+            skip!("GICD_TYPER.No1N: this GIC does not distribute");
+        }
+        extern "C" fn come_and_go(_: u64) {
+            READY.add(1);
+        }
+        clear();
+        let mut others = smp::others();
+        let (Some(off), Some(on)) = (others.next(), others.next()) else { panic!("three CPUs") };
+        smp::start_on(off, Work { body: come_and_go, argument: 0, interrupt: None }).join();
+        let work = Work { body: take_them, argument: 0, interrupt: Some(count) };
+        let started = smp::start_on(on, work);
+        wait_until(|| READY.get() == 2);
+        icc::set_igrpen1(0);
+        let spi = spi(0, DEFAULT_PRIORITY);
+        spi.route_to_any();
+        spi.set_pending();
+        wait_until(|| TAKEN[on].get() == 1);
+        icc::set_igrpen1(1);
+        tell(&OVER, 1);
+        started.join();
+        check_quiet();
+        check_eq!(all_taken(), 1, "taken by all");
     }
 }
 

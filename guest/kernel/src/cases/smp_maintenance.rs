@@ -77,6 +77,14 @@ fn invalidate(form: u64, va: u64) {
     }
 }
 
+/// What a page of the window holds.
+fn read_at(va: u64) -> u64 {
+    let value: u64;
+    // SAFETY: the page is mapped whenever the other CPU asks.
+    unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) va, options(nostack)) };
+    value
+}
+
 case! {
     /// Each form of TLBI of the inner shareable kind reaches a CPU that is running.
     "smp.tlbi_forms": "TLBI VAE1IS, VAAE1IS, VALE1IS, VAALE1IS, VMALLE1IS: a running CPU reads the new page";
@@ -85,12 +93,7 @@ case! {
     fn tlbi_forms() {
         const ROUNDS: u64 = 250;
         extern "C" fn body(root: u64) {
-            answer(root, ROUNDS, |va| {
-                let value: u64;
-                // SAFETY: the page is mapped whenever the other CPU asks.
-                unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) va, options(nostack)) };
-                value
-            });
+            answer(root, ROUNDS, read_at);
         }
         let mut window = Window::open(Granule::K4, 39);
         let pages = [1, 2].map(|value| {
@@ -122,12 +125,7 @@ case! {
         const ROUNDS: u64 = 100;
         const ASID: u64 = 5;
         extern "C" fn body(root: u64) {
-            answer(root, ROUNDS, |va| {
-                let value: u64;
-                // SAFETY: as above.
-                unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) va, options(nostack)) };
-                value
-            });
+            answer(root, ROUNDS, read_at);
         }
         let mut window = Window::open(Granule::K4, 39);
         window.control(0, tcr::A1);
