@@ -58,6 +58,7 @@ pub mod seam;
 pub mod select;
 pub mod size;
 pub mod suite;
+pub mod timeline;
 pub mod trap;
 pub mod walk;
 pub mod workers;

@@ -7,6 +7,7 @@ use crate::machine::{Config, Machine, SetupError};
 use crate::ram::RamRange;
 use crate::record::Counts;
 use crate::run::Stop;
+use crate::timeline::{Event, Figure};
 use anyvisor_abi::case::Needs;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -42,6 +43,12 @@ pub struct Outcome {
     pub autopsy: String,
     /// The exits.
     pub exits: Counts,
+    /// What the guest measured.
+    #[serde(default)]
+    pub figures: Vec<Figure>,
+    /// Exits and events, if they were asked for.
+    #[serde(default)]
+    pub events: Vec<Event>,
     /// From making the VM to the guest's end, in nanoseconds.
     pub time_ns: u64,
 }
@@ -112,6 +119,8 @@ impl Suite<'_> {
             console,
             autopsy: if failed { machine.autopsy() } else { String::new() },
             exits,
+            figures: Vec::new(),
+            events: Vec::new(),
             time_ns,
         })
     }

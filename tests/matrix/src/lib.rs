@@ -1,0 +1,5 @@
+//! The suite on every hypervisor at hand: one image, one table, reports.
+
+#![forbid(unsafe_code)]
+
+pub mod record;
