@@ -61,4 +61,5 @@ pub mod suite;
 pub mod timeline;
 pub mod trap;
 pub mod walk;
+pub mod watch;
 pub mod workers;

@@ -78,6 +78,8 @@ pub struct Suite<'a> {
     pub gic: Option<bool>,
     /// Print a line for each exit.
     pub trace: bool,
+    /// Keep so many events of each case, if any.
+    pub events: Option<usize>,
 }
 
 impl Suite<'_> {
@@ -97,6 +99,7 @@ impl Suite<'_> {
             seal: true,
             timeout: Some(self.timeout),
             trace: self.trace,
+            events: self.events,
             qos: &[],
         };
         let mut machine = Machine::new(&config, Console::capture())?;
@@ -120,7 +123,7 @@ impl Suite<'_> {
             autopsy: if failed { machine.autopsy() } else { String::new() },
             exits,
             figures: Vec::new(),
-            events: Vec::new(),
+            events: machine.events(),
             time_ns,
         })
     }
