@@ -132,11 +132,14 @@ pub fn list(args: &List) -> Result<ExitCode, UsageError> {
     match args.format {
         ListFormat::Json => {
             for case in &all {
-                let CaseInfo { name, claim, reference, .. } = case;
+                let CaseInfo { name, claim, reference, lesson, .. } = case;
                 let needs = case.needs();
                 say!(
                     "{}",
-                    serde_json::json!({ "name": name, "claim": claim, "reference": reference, "needs": needs })
+                    serde_json::json!({
+                        "name": name, "claim": claim, "reference": reference, "needs": needs,
+                        "lesson": lesson,
+                    })
                 );
             }
         }

@@ -198,8 +198,13 @@ mod tests {
     use super::*;
 
     fn judged(needs: Needs, stop: Stop, lines: &str, complaints: &[&str]) -> (Verdict, String) {
-        let case =
-            CaseInfo { name: "a.b".into(), claim: String::new(), reference: String::new(), needs };
+        let case = CaseInfo {
+            name: "a.b".into(),
+            claim: String::new(),
+            reference: String::new(),
+            needs,
+            lesson: String::new(),
+        };
         let console = format!("KTAP version 1\n1..1\n{lines}");
         let complaints = complaints.iter().map(|c| (*c).to_string()).collect();
         let (verdict, reasons) = judge(&case, &stop, &console, complaints);
