@@ -81,3 +81,13 @@ macro_rules! check_eq {
         );
     }};
 }
+
+/// Reports a measurement of the running case: its name (letters, digits, `_`, `.`), a value, its
+/// unit. It stands before the result on the console, as `# figure NAME VALUE UNIT`, and the reports
+/// show it beside the verdict: a figure never decides over one.
+#[macro_export]
+macro_rules! figure {
+    ($name:expr, $value:expr, $unit:literal) => {
+        $crate::println!("# figure {} {} {}", $name, $value, $unit)
+    };
+}

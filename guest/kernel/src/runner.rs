@@ -5,6 +5,7 @@
 //! KTAP version 1
 //! 1..3
 //! ok 1 exception.svc_el1
+//! # figure latency 1200 ns
 //! # ESR is 0x92000046, expected 0x96000046
 //! not ok 2 exception.data_abort # ESR is 0x92000046, expected 0x96000046
 //! ok 3 virq.irq_unmasked # SKIP needs services
