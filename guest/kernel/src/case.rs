@@ -58,17 +58,6 @@ pub fn skip(reason: fmt::Arguments<'_>) -> ! {
     panic!("skipped outside a case: {reason}")
 }
 
-/// Says what a machine of somebody else's gets wrong, and skips; on our own monitor's machine
-/// (which has the services) it fails. Only for deviations from the manual that are known by
-/// name: everything else must fail everywhere.
-#[track_caller]
-pub fn known_deviation(what: &str) -> ! {
-    if crate::hypercall::has_services() {
-        panic!("{what}");
-    }
-    skip(format_args!("{what}"))
-}
-
 /// Panics with both values in hexadecimal unless they are equal: registers and addresses do not
 /// read well in decimal.
 #[macro_export]
