@@ -58,17 +58,6 @@ pub fn skip(reason: fmt::Arguments<'_>) -> ! {
     panic!("skipped outside a case: {reason}")
 }
 
-/// Says what a machine of somebody else's gets wrong, and skips; on our own monitor's machine
-/// (which has the services) it fails. Only for deviations from the manual that are known by
-/// name: everything else must fail everywhere.
-#[track_caller]
-pub fn known_deviation(what: &str) -> ! {
-    if crate::hypercall::has_services() {
-        panic!("{what}");
-    }
-    skip(format_args!("{what}"))
-}
-
 /// Panics with both values in hexadecimal unless they are equal: registers and addresses do not
 /// read well in decimal.
 #[macro_export]
@@ -80,4 +69,14 @@ macro_rules! check_eq {
             concat!($what, ": {:#x}, expected {:#x}") $(, $arguments)*, seen, wanted
         );
     }};
+}
+
+/// Reports a measurement of the running case: its name (letters, digits, `_`, `.`), a value, its
+/// unit. It stands before the result on the console, as `# figure NAME VALUE UNIT`, and the reports
+/// show it beside the verdict: a figure never decides over one.
+#[macro_export]
+macro_rules! figure {
+    ($name:expr, $value:expr, $unit:literal) => {
+        $crate::println!("# figure {} {} {}", $name, $value, $unit)
+    };
 }

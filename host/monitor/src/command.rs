@@ -101,7 +101,7 @@ pub fn run(args: &Run) -> Result<ExitCode, UsageError> {
         return Err(UsageError::EventsNeedJson);
     }
     let suite = Suite { image: &image, ram, timeout: args.timeout, gic, trace, events };
-    let mut report = reporter(args.format);
+    let mut report = reporter(args.format, args.figures);
     let summary = match args.jobs {
         1 => run_all(&suite, &chosen, report.as_mut())?,
         _ => workers::run(args, &chosen, report.as_mut())?,
