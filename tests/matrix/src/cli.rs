@@ -1,6 +1,6 @@
 //! The command line: one program, a subcommand for each thing one does with a run of the suite.
 
-use crate::run;
+use crate::{explain, run};
 use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::process::ExitCode;
@@ -22,6 +22,11 @@ pub enum Command {
     /// The exit status is 0 if all passed, were skipped or differ as known, 1 if one failed, 2 for
     /// a command line or a file that does not fit.
     Run(run::Args),
+    /// Print a case's lesson, run it, and show what the guest and the hypervisor did in turn
+    ///
+    /// The exit status is 0 if the case passed or was skipped, 1 if it failed, 2 for a command
+    /// line or a file that does not fit.
+    Explain(explain::Args),
 }
 
 impl Command {
@@ -32,6 +37,7 @@ impl Command {
     pub fn main(self) -> Result<ExitCode, Box<dyn Error>> {
         Ok(match self {
             Self::Run(args) => run::main(&args)?,
+            Self::Explain(args) => explain::main(&args)?,
         })
     }
 }
