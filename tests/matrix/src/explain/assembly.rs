@@ -7,9 +7,8 @@
 //!                                            "   svc #0",             1  <---
 //! ```
 //!
-//! A line counts only if its mnemonic is the one of the word that was executed (where that is
-//! known): a macro in between, or a source that has changed, shows itself so. Then there is only
-//! the label.
+//! A line counts only if its mnemonic is the one of the word in the file: a macro in between, or a
+//! source that has changed, shows itself so. Then there is only the label.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -29,30 +28,35 @@ struct File {
 }
 
 impl Assembly {
-    /// The file and the line of instruction `index` behind the label `symbol`.
+    /// The file and the line of instruction `index` behind the label `symbol`, which is `word`. Of
+    /// a label whose lines do not fit: the label itself; of a naked function whose lines do not:
+    /// nothing, for another one may have the same name.
     pub fn find(
         &self,
         workspace: &Path,
         symbol: &str,
         index: usize,
-        word: Option<u32>,
+        word: u32,
     ) -> Option<(String, u32)> {
         let files = self.files.get_or_init(|| read(workspace));
-        // A naked function is a symbol with a path; its source has the last part.
-        let name = rustc_demangle(symbol);
-        let last = name.rsplit("::").next().unwrap_or(&name);
-        files.iter().find_map(|file| {
-            let label = file.lines.iter().position(|line| is_label(line, last))?;
-            let instruction = nth_instruction(&file.lines, label + 1, index);
-            let fits = |at: &usize| word.is_none_or(|word| is_word(&file.lines[*at], word));
-            let at = instruction.filter(fits).unwrap_or(label);
-            Some((file.name.clone(), at as u32 + 1))
-        })
+        let heads = files.iter().flat_map(|file| {
+            let lines = file.lines.iter().enumerate();
+            lines.filter_map(move |(at, line)| Some((file, at, head(line, symbol)?)))
+        });
+        let mut label = None;
+        for (file, at, kind) in heads {
+            let place = |at: usize| Some((file.name.clone(), at as u32 + 1));
+            if let Some(instruction) = nth_instruction(&file.lines, at + 1, index)
+                && is_word(&file.lines[instruction], word)
+            {
+                return place(instruction);
+            }
+            if kind == Head::Label {
+                label = label.or(place(at));
+            }
+        }
+        label
     }
-}
-
-fn rustc_demangle(symbol: &str) -> String {
-    addr2line::demangle_auto(symbol.into(), None).into_owned()
 }
 
 fn read(workspace: &Path) -> Vec<File> {
@@ -89,11 +93,22 @@ fn code(line: &str) -> &str {
     line.split("//").next().unwrap_or("").trim()
 }
 
-/// Whether a line is a label, or the head of a naked function.
-fn is_label(line: &str, name: &str) -> bool {
-    let line_code = code(line);
-    line_code.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with(':'))
-        || line.contains("extern \"C\"") && line.contains(&format!("fn {name}("))
+/// What a piece of assembly begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Head {
+    Label,
+    NakedFunction,
+}
+
+/// Whether assembly of this name begins behind a line. In Rust's own text a name with a colon is a
+/// field: a label stands alone.
+fn head(line: &str, name: &str) -> Option<Head> {
+    let rest = code(line).strip_prefix(name);
+    if rest.is_some_and(|rest| rest == ":") {
+        return Some(Head::Label);
+    }
+    let is_function = line.contains("extern \"C\"") && line.contains(&format!("fn {name}("));
+    is_function.then_some(Head::NakedFunction)
 }
 
 /// The line of the instruction `index`, counted from line `from` on.
@@ -134,7 +149,8 @@ mod tests {
             ".balign 4\nuser_load:\n    ldr x0, [x0] // first\n\n    svc #0\n",
         ] {
             let lines = lines(source);
-            let label = lines.iter().position(|line| is_label(line, "user_load")).unwrap();
+            let label =
+                lines.iter().position(|line| head(line, "user_load") == Some(Head::Label)).unwrap();
             assert_eq!(label, 1);
             let first = nth_instruction(&lines, label + 1, 0).unwrap();
             let second = nth_instruction(&lines, label + 1, 1).unwrap();
@@ -145,10 +161,12 @@ mod tests {
     }
 
     #[test]
-    fn a_naked_function_is_its_own_label() {
+    fn a_naked_function_is_a_head_and_a_field_is_none() {
         let line = "unsafe extern \"C\" fn enter(user: *const User) {";
-        assert!(is_label(line, "enter"));
-        assert!(!is_label(line, "ente") && !is_label("fn enter() {", "enter"));
-        assert!(!is_label("call(enter)", "enter"));
+        assert_eq!(head(line, "enter"), Some(Head::NakedFunction));
+        assert_eq!(head(line, "ente"), None);
+        assert_eq!(head("fn enter() {", "enter"), None);
+        assert_eq!(head("    code: Option<fn(u64)>,", "code"), None);
+        assert_eq!(head("    \"user_spin: b user_spin\",", "user_spin"), None, "in one line");
     }
 }

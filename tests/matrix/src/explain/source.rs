@@ -14,6 +14,7 @@ use super::assembly::Assembly;
 use addr2line::gimli::{self, EndianSlice, RunTimeEndian};
 use anyvisor_monitor::timeline::{Event, Place};
 use goblin::elf::Elf;
+use goblin::elf::program_header::PT_LOAD;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ pub struct Sources<'a> {
     /// Functions and labels, by address.
     symbols: BTreeMap<u64, String>,
     assembly: Assembly,
+    /// What is loaded: the first address, and the bytes.
+    code: Vec<(u64, &'a [u8])>,
     files: Files,
 }
 
@@ -71,30 +74,50 @@ impl<'a> Sources<'a> {
                 named.then(|| (symbol.st_value, name.to_string()))
             })
             .collect();
+        let loaded = elf.program_headers.iter().filter(|header| header.p_type == PT_LOAD);
+        let code = loaded
+            .filter_map(|header| Some((header.p_vaddr, file.get(header.file_range())?)))
+            .collect();
         let files = Files { workspace: workspace.into(), ..Files::default() };
-        Ok(Self { context, roots, symbols, assembly: Assembly::default(), files })
+        Ok(Self { context, roots, symbols, assembly: Assembly::default(), code, files })
     }
 
     /// Says of each event where in the source it comes from.
     pub fn fill<'e>(&self, events: impl IntoIterator<Item = &'e mut Event>) {
         for event in events {
             let Some(offset) = event.offset else { continue };
-            event.source = self.places(offset, event.word);
-            for caller in &event.callers {
-                event.source.extend(self.places(*caller, None));
-            }
+            let callers = event.callers.iter().flat_map(|caller| self.places(*caller));
+            event.source = self.places(offset).into_iter().chain(callers).collect();
         }
     }
 
-    /// The source lines of an instruction: the innermost inlined function first. `word`, if it is
-    /// known, tells whether a line of assembly is the right one.
-    pub fn places(&self, address: u64, word: Option<u32>) -> Vec<Place> {
-        let places = self.dwarf_places(address).unwrap_or_default();
-        if places.is_empty() {
-            self.assembly_place(address, word).into_iter().collect()
-        } else {
-            places
+    /// The source lines of an instruction: the innermost inlined function first.
+    pub fn places(&self, address: u64) -> Vec<Place> {
+        let mut places = self.dwarf_places(address).unwrap_or_default();
+        match places.last_mut() {
+            None => places.extend(self.assembly_place(address)),
+            // A function into which others were inlined, and which is named nowhere else.
+            Some(outermost) if outermost.function.is_empty() => {
+                outermost.function = self.symbol(address).map(|at| at.1).unwrap_or_default();
+            }
+            Some(_) => {}
         }
+        places
+    }
+
+    /// The function or label at or before an address: where it is, and its name.
+    fn symbol(&self, address: u64) -> Option<(u64, String)> {
+        let (start, name) = self.symbols.range(..=address).next_back()?;
+        Some((*start, short(&format!("{:#}", rustc_demangle::demangle(name)))))
+    }
+
+    /// The instruction word at an address, as the file has it.
+    fn word(&self, address: u64) -> Option<u32> {
+        self.code.iter().find_map(|(start, bytes)| {
+            let at = usize::try_from(address.checked_sub(*start)?).ok()?;
+            let word = bytes.get(at..at.checked_add(4)?)?;
+            Some(u32::from_le_bytes(word.try_into().ok()?))
+        })
     }
 
     /// The line that a guest's diagnostic names: `# at guest/kernel/src/cases/abort.rs:12:5`.
@@ -125,15 +148,22 @@ impl<'a> Sources<'a> {
     }
 
     /// Assembly: the symbol before it, and the line that many instructions behind its label.
-    fn assembly_place(&self, address: u64, word: Option<u32>) -> Option<Place> {
-        let (start, name) = self.symbols.range(..=address).next_back()?;
+    fn assembly_place(&self, address: u64) -> Option<Place> {
+        let (start, name) = self.symbol(address)?;
         let index = usize::try_from((address - start) / 4).ok()?;
-        let (file, line) = self.assembly.find(&self.files.workspace, name, index, word)?;
-        Some(self.files.place(Some(name.clone()), file, line))
+        let label = name.rsplit("::").next().unwrap_or(&name);
+        let word = self.word(address)?;
+        let (file, line) = self.assembly.find(&self.files.workspace, label, index, word)?;
+        Some(self.files.place(Some(name), file, line))
     }
 
     /// A path without what is only true of the machine that built the kernel.
     fn shown(&self, path: &str) -> String {
+        let behind = |mark: &str| path.find(mark).map(|at| &path[at + mark.len()..]);
+        // The standard library, as a toolchain has it or as it was built elsewhere (/rustc/HASH).
+        if let Some(inside) = behind("/lib/rustlib/src/rust/") {
+            return inside.to_string();
+        }
         for root in &self.roots {
             if let Some(inside) = path.strip_prefix(root.as_str())
                 && let Some(inside) = inside.strip_prefix('/')
@@ -141,7 +171,6 @@ impl<'a> Sources<'a> {
                 return inside.to_string();
             }
         }
-        let behind = |mark: &str| path.find(mark).map(|at| &path[at + mark.len()..]);
         if let Some(inside) = behind("/registry/src/").and_then(|rest| rest.split_once('/')) {
             return inside.1.to_string();
         }

@@ -108,6 +108,13 @@ impl Page<'_> {
         {
             self.below("", Role::Strong, text);
         }
+        // A function of the case's file did it: where the case itself called that.
+        let body = event.source.iter().rfind(|place| place.file.starts_with(CASES));
+        if let Some(Place { file, line, text, .. }) = body
+            && body != place
+        {
+            self.below("", Role::Faint, &format!("for {file}:{line}: {text}"));
+        }
         if self.all && !event.source.is_empty() {
             let calls: Vec<&str> = event.source.iter().map(|place| &*place.function).collect();
             self.below("", Role::Faint, &format!("in {}", calls.join(" < ")));
