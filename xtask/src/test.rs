@@ -12,6 +12,8 @@
 //! ANYVISOR_QEMU_USER_MISSING
 //! ANYVISOR_OBJDUMP        a program that is objdump for AArch64, or else
 //! ANYVISOR_OBJDUMP_MISSING
+//! ANYVISOR_ADDR2LINE      addr2line of the same package, or else
+//! ANYVISOR_ADDR2LINE_MISSING
 //! ANYVISOR_ENGINE         what --engine said, if anything
 //! ```
 //!
@@ -108,6 +110,7 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
         ("ANYVISOR_QEMU", qemu.system, &no_qemu),
         ("ANYVISOR_QEMU_USER", qemu.user, &no_qemu),
         ("ANYVISOR_OBJDUMP", objdump, &no_objdump),
+        ("ANYVISOR_ADDR2LINE", binutils::addr2line(ws)?, &no_objdump),
     ] {
         cmd = match program {
             Some(program) => cmd.env(name, program),

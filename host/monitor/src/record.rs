@@ -195,7 +195,8 @@ impl fmt::Display for Answer {
         match self {
             Self::Stopped => f.write_str("stopped"),
             Self::Call { id, x0 } => {
-                write!(f, "{} ({id:#010x}) = {x0:#x}", hypercall::name(*id))
+                write!(f, "{} ({id:#010x}) = {x0:#x}", hypercall::name(*id))?;
+                hypercall::error(*x0).map_or(Ok(()), |name| write!(f, " ({name})"))
             }
             Self::LastCall { id } => write!(f, "{} ({id:#010x}): the end", hypercall::name(*id)),
             Self::Read { device, offset, value } => {

@@ -57,6 +57,20 @@ pub fn arch_features(id: u32) -> i64 {
     }
 }
 
+/// The name of an error, if X0 is one: both standards and the services have the same numbers.
+pub fn error(x0: u64) -> Option<&'static str> {
+    Some(match x0.cast_signed() {
+        smccc::NOT_SUPPORTED => "NOT_SUPPORTED",
+        smccc::INVALID_PARAMETERS => "INVALID_PARAMETERS",
+        smccc::DENIED => "DENIED",
+        smccc::ALREADY_ON => "ALREADY_ON",
+        smccc::ON_PENDING => "ON_PENDING",
+        smccc::INTERNAL_FAILURE => "INTERNAL_FAILURE",
+        smccc::INVALID_ADDRESS => "INVALID_ADDRESS",
+        _ => return None,
+    })
+}
+
 /// How many registers from X1 on a function takes.
 pub fn arguments(id: u32) -> u8 {
     match id {

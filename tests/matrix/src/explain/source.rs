@@ -85,9 +85,9 @@ impl<'a> Sources<'a> {
     /// Says of each event where in the source it comes from.
     pub fn fill<'e>(&self, events: impl IntoIterator<Item = &'e mut Event>) {
         for event in events {
-            let Some(offset) = event.offset else { continue };
-            let callers = event.callers.iter().flat_map(|caller| self.places(*caller));
-            event.source = self.places(offset).into_iter().chain(callers).collect();
+            // Code that a case wrote stands nowhere in the file; who called it does.
+            let all = event.offset.iter().chain(&event.callers);
+            event.source = all.flat_map(|address| self.places(*address)).collect();
         }
     }
 
@@ -109,6 +109,11 @@ impl<'a> Sources<'a> {
     fn symbol(&self, address: u64) -> Option<(u64, String)> {
         let (start, name) = self.symbols.range(..=address).next_back()?;
         Some((*start, short(&format!("{:#}", rustc_demangle::demangle(name)))))
+    }
+
+    /// The address behind the first segment, which is the code.
+    pub fn code_end(&self) -> u64 {
+        self.code.first().map_or(0, |(start, bytes)| start + bytes.len() as u64)
     }
 
     /// The instruction word at an address, as the file has it.

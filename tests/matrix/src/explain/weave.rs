@@ -10,8 +10,8 @@
 //!    131.9 us  |    ok 1 stage2.mmio_pair                    what the guest prints
 //! ```
 //!
-//! Exits that the kernel makes around the case (its boot, its clean-up) are counted and not shown:
-//! their calls lead to the kernel's main function and through no case.
+//! Exits that the kernel makes around the case (its boot, its clean-up, its end) are counted and not
+//! shown: their calls lead to the kernel's main function and through no case.
 
 use super::Explanation;
 use super::terminal::{Role, Terminal, plain, wrap};
@@ -26,13 +26,15 @@ const SIGN: usize = 5;
 const INSTRUCTION: usize = 30;
 /// Where the cases are.
 const CASES: &str = "guest/kernel/src/cases/";
-/// The outermost function of the kernel on its first CPU.
-const MAIN: &str = "kernel_main";
+/// The outermost function of the kernel on its first CPU, and the one that takes its place at the
+/// end (a tail call).
+const OUTERMOST: [&str; 2] = ["kernel_main", "system_off"];
 
 /// Whether an event is an exit, and none of the case's own.
 fn is_around(event: &Event) -> bool {
     let is_exit = event.pc.is_some() && event.kind != "console";
-    let complete = event.source.iter().any(|place| place.function.ends_with(MAIN));
+    let outermost = event.source.last().map(|place| place.function.rsplit("::").next());
+    let complete = outermost.flatten().is_some_and(|name| OUTERMOST.contains(&name));
     is_exit && complete && !event.source.iter().any(|place| place.file.starts_with(CASES))
 }
 
@@ -111,7 +113,7 @@ impl Page<'_> {
         // A function of the case's file did it: where the case itself called that.
         let body = event.source.iter().rfind(|place| place.file.starts_with(CASES));
         if let Some(Place { file, line, text, .. }) = body
-            && body != place
+            && place.is_some_and(|place| (&place.file, place.line) != (file, *line))
         {
             self.below("", Role::Faint, &format!("for {file}:{line}: {text}"));
         }
