@@ -16,6 +16,7 @@ use anyvisor_arch::esr::{Esr, ExceptionClass};
 use anyvisor_arch::pstate::{self, Mode, Spsr, Vector};
 use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::SysReg;
+use anyvisor_bugs::{Bug, is};
 
 /// A synchronous exception to be taken at EL1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,9 @@ impl Cpu {
     /// Takes a synchronous exception to EL1.
     pub fn take_exception(&mut self, exception: &Exception) {
         self.set(SysReg::ESR_EL1, exception.syndrome.0);
-        if let Some(far) = exception.far {
+        if let Some(far) = exception.far
+            && !is(Bug::FarNotSet)
+        {
             self.set(SysReg::FAR_EL1, far);
         }
         self.enter_vector(Vector::Synchronous, exception.return_address);
