@@ -37,6 +37,10 @@ pub enum Command {
     ///
     /// Runs nothing and needs no hypervisor.
     Explain(Explain),
+    /// List the seeded bugs: mistakes of a hypervisor that a build with the feature `seeded` makes
+    ///
+    /// `run` and `boot` take one by its name, as --bug.
+    Bugs,
 }
 
 /// What `run` takes.
@@ -62,6 +66,9 @@ pub struct Run {
     /// The processor that the guest sees
     #[command(flatten)]
     pub processor: Processor,
+    /// A mistake to make
+    #[command(flatten)]
+    pub seeded: Seeded,
     /// How the results are shown
     #[arg(long, value_enum, default_value = "pretty")]
     pub format: Format,
@@ -116,6 +123,9 @@ pub struct Boot {
     /// The processor that the guest sees
     #[command(flatten)]
     pub processor: Processor,
+    /// A mistake to make
+    #[command(flatten)]
+    pub seeded: Seeded,
     /// Print a line for each exit, or for each instruction (on an engine that can)
     #[arg(long, value_name = "WHAT")]
     pub trace: Option<Trace>,
@@ -144,6 +154,16 @@ pub struct Processor {
     /// Give the guest performance monitors, on the software engine (default: $ANYVISOR_PMU)
     #[arg(long)]
     pub pmu: bool,
+}
+
+/// A bug for the guest to find.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct Seeded {
+    /// Make this mistake, of those that `anyvisor bugs` lists (default: $ANYVISOR_BUG, or none)
+    ///
+    /// Only a build with the feature `seeded` can.
+    #[arg(long, value_name = "NAME")]
+    pub bug: Option<String>,
 }
 
 /// The processors of the software engine.

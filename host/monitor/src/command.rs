@@ -11,9 +11,11 @@ use crate::ram::RamRange;
 use crate::report::{self, Report, reporter};
 use crate::run::Stop;
 use crate::seam;
+use crate::seeded;
 use crate::select::{NoSuchCase, select};
 use crate::suite::{Suite, Summary};
 use crate::workers::{self, WorkerError};
+use anyvisor_bugs::ChooseError;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -72,6 +74,9 @@ pub enum UsageError {
     /// The processor cannot be chosen.
     #[error(transparent)]
     Processor(#[from] seam::ProcessorError),
+    /// The seeded bug cannot be had.
+    #[error(transparent)]
+    Bug(#[from] ChooseError),
     /// The processes of `--jobs`.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -82,6 +87,7 @@ pub enum UsageError {
 /// # Errors
 /// Whatever is wrong before the first case starts, or with the machine.
 pub fn run(args: &Run) -> Result<ExitCode, UsageError> {
+    seeded::choose(&args.seeded)?;
     seam::choose_processor(args.processor)?;
     let file = read(&args.kernel)?;
     let wrong = |error| UsageError::Image { path: args.kernel.clone(), error };
@@ -165,6 +171,7 @@ pub fn list(args: &List) -> Result<ExitCode, UsageError> {
 /// # Errors
 /// Whatever is wrong before the guest starts.
 pub fn boot(args: &Boot) -> Result<ExitCode, UsageError> {
+    seeded::choose(&args.seeded)?;
     seam::choose_processor(args.processor)?;
     let file = read(&args.kernel)?;
     let ram = RamRange::new(args.memory);

@@ -55,6 +55,7 @@ pub mod reset;
 pub mod run;
 #[allow(unsafe_code)]
 pub mod seam;
+pub mod seeded;
 pub mod select;
 pub mod size;
 pub mod suite;

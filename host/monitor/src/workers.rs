@@ -114,6 +114,9 @@ fn spawn(args: &Run, cases: &[&str]) -> Result<Child, std::io::Error> {
     if args.processor.pmu {
         command.arg("--pmu");
     }
+    if let Some(bug) = &args.seeded.bug {
+        command.arg("--bug").arg(bug);
+    }
     for case in cases {
         command.arg("--case").arg(case);
     }

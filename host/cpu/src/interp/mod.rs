@@ -47,6 +47,7 @@ use crate::state::Cpu;
 use crate::sysreg::Now;
 use anyvisor_arch::esr::{ExceptionClass, Wait};
 use anyvisor_arch::pstate::{self, Vector};
+use anyvisor_bugs::{Bug, is};
 use anyvisor_vm::{Attention, Exit, ExitException, GuestMemory, Stage2};
 use block::Op;
 
@@ -326,7 +327,9 @@ impl Interp<'_> {
         // IRQ here.
         if let Some(iss) = self.cpu.serror.filter(|_| !self.cpu.pstate.any(pstate::A)) {
             self.cpu.take_serror(iss);
-        } else if self.cpu.fiq_line() && !self.cpu.pstate.any(pstate::F) {
+        } else if self.cpu.fiq_line()
+            && (!self.cpu.pstate.any(pstate::F) || is(Bug::FiqIgnoresMask))
+        {
             self.cpu.take_interrupt(Vector::Fiq);
         } else if self.cpu.irq_line() && !self.cpu.pstate.any(pstate::I) {
             self.cpu.take_interrupt(Vector::Irq);
@@ -352,7 +355,8 @@ impl Interp<'_> {
     /// Without one the virtual timer's output is an exit, which masks it. In how many ticks it
     /// comes.
     fn timer_to_caller(&mut self) -> Result<Option<u64>, Exit> {
-        let Some(deadline) = self.cpu.vtimer.deadline().filter(|_| !self.cpu.vtimer_mask) else {
+        let masked = self.cpu.vtimer_mask && !is(Bug::VtimerMaskIgnored);
+        let Some(deadline) = self.cpu.vtimer.deadline().filter(|_| !masked) else {
             return Ok(None);
         };
         let count = (self.now)().wrapping_sub(self.cpu.vtimer_offset);

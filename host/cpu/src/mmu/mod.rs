@@ -31,6 +31,7 @@ pub use tlb::Tlb;
 
 use crate::state::Cpu;
 use anyvisor_arch::esr::FaultStatus;
+use anyvisor_bugs::{Bug, is};
 use anyvisor_vm::{Page, Perms, Stage2};
 use attributes::Attributes;
 use std::fmt;
@@ -290,11 +291,12 @@ fn settle<'m>(
     let Use { want, need, aligned } = access;
     let fetch = want == Want::Fetch;
     // With the MMU off an instruction fetch is Normal memory whatever data accesses are.
-    if leaf.device && !fetch && !aligned {
+    if leaf.device && !fetch && !aligned && !is(Bug::DeviceUnalignedWorks) {
         return Err(Abort::Stage1(FaultStatus::Alignment).into());
     }
     if want != Want::Locate && leaf.rights & need == 0 {
-        return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)).into());
+        let level = if is(Bug::PermissionLevelThree) { 3 } else { leaf.level };
+        return Err(Abort::Stage1(FaultStatus::Permission(level)).into());
     }
     let dirties = leaf.clean && want == Want::Write;
     if (leaf.unaccessed || dirties)
@@ -303,7 +305,8 @@ fn settle<'m>(
         return again(cpu, tlb, map, va, access);
     }
     // The first write to what stays clean walks again.
-    let kept = if leaf.clean && !dirties { !rights::WRITE } else { !0 };
+    let kept =
+        if leaf.clean && !dirties && !is(Bug::DirtyStateMissed) { !rights::WRITE } else { !0 };
     let mut rights = leaf.rights & kept;
     if walk::for_data_alone(&cpu.regime, va) {
         rights &= !rights::EXEC;
@@ -312,6 +315,7 @@ fn settle<'m>(
     let (host, perms) = map.lookup_near(&mut tlb.recent, leaf.ipa).ok_or(unmapped)?;
     let page = host.get(map).ok_or(unmapped)?;
     let allowed = STAGE2_RIGHTS[perms.bits() as usize & 7];
+    let allowed = if is(Bug::Stage2FetchUnchecked) { allowed | rights::EXEC } else { allowed };
     if want != Want::Locate && allowed & need == 0 {
         return Err(Abort::denied(leaf.ipa, false));
     }

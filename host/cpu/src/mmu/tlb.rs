@@ -27,6 +27,7 @@ use super::domain::Member;
 use super::invalidate::{Invalidation, Stale};
 use super::regime::{CONTEXT_ASID, CONTEXT_ON, CONTEXT_WATCHED, Regime};
 use super::tables::Tables;
+use anyvisor_bugs::{Bug, is};
 use anyvisor_vm::{HostPage, Recent};
 use std::ops::RangeInclusive;
 
@@ -226,7 +227,7 @@ impl Tlb {
                 Stale::Translations
             }
             Invalidation::Addresses { start, bytes, last_level } => {
-                if !last_level {
+                if !last_level && !is(Bug::TlbiKeepsTables) {
                     self.tables.doubt();
                 }
                 self.flush_addresses(start, bytes)
@@ -254,7 +255,8 @@ impl Tlb {
     fn flush_asid(&mut self, asid: u32) {
         self.tables.doubt();
         for entry in self.entries.0.iter_mut() {
-            if entry.care & CONTEXT_ASID != 0 && entry.context & CONTEXT_ASID == asid {
+            let named = entry.context & CONTEXT_ASID == asid && !is(Bug::TlbiAsidKept);
+            if entry.care & CONTEXT_ASID != 0 && named {
                 *entry = Entry::EMPTY;
             }
         }
@@ -267,7 +269,7 @@ impl Tlb {
         let end = start.saturating_add(bytes.saturating_sub(1)).min(UNTAGGED);
         let (mut first, mut last) = (start, end);
         for (bits, pieces) in &self.large {
-            if pieces.may_hold(start >> bits..=end >> bits) {
+            if pieces.may_hold(start >> bits..=end >> bits) && !is(Bug::TlbiKeepsPieces) {
                 first = first.min(start >> bits << bits);
                 last = last.max(end | ((1 << bits) - 1));
             }

@@ -15,6 +15,7 @@ use crate::record::Answer;
 use crate::run::Stop;
 use crate::walk::{Stage1, WalkError};
 use anyvisor_arch::esr::{Access, Esr};
+use anyvisor_bugs::{Bug, is};
 use applevisor::prelude::{HypervisorError, SysReg};
 
 /// The smallest page: within it, virtual and physical addresses run in parallel.
@@ -28,7 +29,7 @@ pub fn handle(cpu: &mut Cpu, seen: Seen) -> Result<Answer, Stop> {
     if abort.on_walk {
         return Err(nowhere(cpu, seen, "a stage-1 walk reads a table"));
     }
-    if abort.cache_maintenance {
+    if abort.cache_maintenance && !is(Bug::MmioMaintenanceRefused) {
         cpu.advance()?; // what is no RAM has no cache, and RAM's is coherent
         return Ok(Answer::Skipped);
     }
@@ -71,12 +72,14 @@ fn single(
     write: bool,
 ) -> Result<Answer, HypervisorError> {
     if write {
-        let value = cpu.x(access.register)?;
+        let sp = is(Bug::MmioXzrIsSp) && access.register == 31;
+        let value = if sp { cpu.vcpu.get_sys_reg(cpu.sp()?)? } else { cpu.x(access.register)? };
         cpu.board.write_device(device, offset, access.bytes(), value);
         return Ok(Answer::Write { device, offset, value });
     }
     let value = access.extend(cpu.board.read_device(device, offset, access.bytes()));
-    cpu.set_x(access.register, value)?;
+    let kept = if is(Bug::MmioUpperHalfKept) { cpu.x(access.register)? & !0xffff_ffff } else { 0 };
+    cpu.set_x(access.register, value | kept)?;
     Ok(Answer::Read { device, offset, value })
 }
 
@@ -105,7 +108,7 @@ fn decoded(cpu: &mut Cpu, seen: Seen) -> Result<Answer, Stop> {
     let answer = transfer_registers(cpu, &transfer, seen.ipa - into)?;
     let base = base.wrapping_add_signed(transfer.writeback);
     match stack {
-        _ if transfer.writeback == 0 => {}
+        _ if transfer.writeback == 0 || is(Bug::MmioWritebackLost) => {}
         Some(sp) => cpu.vcpu.set_sys_reg(sp, base)?,
         None => cpu.set_x(transfer.base, base)?,
     }
