@@ -132,13 +132,16 @@ case! {
             Some(Conduit::Smc) => registers_over_smc,
             _ => registers_over_hvc,
         };
+        // SMCCC_VERSION is there from 1.1 on, which keeps X4 to X17; before, they are scratch.
+        let answer = hypercall::call32(id::PSCI_FEATURES, id::SMCCC_VERSION);
+        let first_kept = if answer == NOT_SUPPORTED { 18 } else { 4 };
         for function in functions {
             let mut dump = [0; 31];
             // SAFETY: the routine keeps AAPCS64 and writes the dump; the call does nothing.
             unsafe { call(u64::from(function), &mut dump) };
             let answer = dump[0] as u32 as i32;
             assert!(answer == NOT_SUPPORTED, "{function:#x} answers {answer:#x}");
-            for (n, x) in dump.into_iter().enumerate().skip(4) {
+            for (n, x) in dump.into_iter().enumerate().skip(first_kept) {
                 check_eq!(x, pattern(n), "X{} after {:#x}", n, function);
             }
         }
