@@ -15,6 +15,7 @@
 //! workspace    where things are                 progress, command   what a person sees
 //! toolchain    who compiles for the guest       debian/, offline    packages without root
 //! guest, image the kernel: ELF, flat Image      qemu, binutils      other opinions
+//!                                               chromium            who reads a report
 //! ```
 //!
 //! Everything that is fetched lives under `target/tools`; nothing outside `target/` is written,
@@ -25,6 +26,7 @@
 mod bench;
 mod binutils;
 mod check;
+mod chromium;
 mod command;
 mod contract;
 mod debian;
