@@ -31,6 +31,7 @@ mod smp;
 mod smp_all;
 mod smp_maintenance;
 mod stage2;
+mod stage2_kinds;
 mod sysreg;
 mod sysreg_features;
 mod sysreg_values;

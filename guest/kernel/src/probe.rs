@@ -28,7 +28,8 @@ const SVC: u32 = 0xd400_0001;
 
 /// Pages to run words on, and one of data that both levels may read and write.
 pub struct Probe {
-    _window: Window,
+    /// The window that all of it is in; free from 0x4000_0000 on.
+    pub window: Window,
     /// 4 KiB that EL1 and EL0 may read and write.
     pub data: Page,
     privileged: Page,
@@ -80,11 +81,24 @@ impl Ended {
 impl Probe {
     /// The pages, in a window of their own.
     pub fn open() -> Self {
-        let mut window = Window::open(Granule::K4, 39);
+        Self::open_with(Granule::K4, 39)
+    }
+
+    /// The same in a window of 2^`va_bits` bytes and this granule.
+    pub fn open_with(granule: Granule, va_bits: u32) -> Self {
+        let mut window = Window::open(granule, va_bits);
         let privileged = window.page(0x10_0000, NORMAL | AF | AP_READ_ONLY | UXN);
         let user = window.page(0x20_0000, NORMAL | AF | AP_READ_ONLY | AP_EL0 | PXN);
         let data = window.page(0x30_0000, USER_DATA);
-        Self { _window: window, data, privileged, user }
+        Self { window, data, privileged, user }
+    }
+
+    /// Where the first word stands that is run at `el`.
+    pub fn start(&self, el: El) -> u64 {
+        match el {
+            El::El1 => self.privileged.va,
+            El::El0 => self.user.va,
+        }
     }
 
     /// Runs `words` at `el` with `registers` (X0 and up; the others are 0).
