@@ -27,6 +27,10 @@ static RUNNING: OneCpu<Option<(usize, &'static CaseRecord)>> = OneCpu::new(None)
 
 /// Runs the cases.
 pub fn run(machine: Machine) {
+    if let Some(who) = machine::memory().intruder {
+        println!("Bail out! {who} overlaps the kernel: its header's image_size says what it takes");
+        return;
+    }
     let pattern = argument(machine.arguments, "case").unwrap_or("*");
     let chosen = || records().iter().filter(move |record| is_chosen(record, pattern));
     let count = chosen().count();
@@ -92,7 +96,9 @@ fn offered() -> Needs {
     Needs::ENDS_VM
         .and(has(services, Needs::SERVICES))
         .and(has(hypercall::has_psci(), Needs::PSCI))
-        .and(has(gic, Needs::GIC))
+        .and(has(gic::is_v3(), Needs::GIC))
+        .and(has(gic::is_v2(), Needs::GICV2))
+        .and(has(gic, Needs::ANY_GIC))
         .and(has(services && !gic, Needs::LINES))
         .and(has(gic || services, Needs::TIMER_IRQ))
 }
