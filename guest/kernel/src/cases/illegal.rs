@@ -67,7 +67,7 @@ fn check_illegal(spsr: u64, what: &str) {
 
 case! {
     /// SPSR_EL1.M may ask for a mode that cannot be: a higher exception level, EL0 with SP_EL1, an
-    /// encoding with M\[1\] set, or AArch32 in a mode that EL1 may not return to. Such a return is
+    /// encoding with `M[1]` set, or AArch32 in a mode that EL1 may not return to. Such a return is
     /// illegal. The branch is made, exception level and stack pointer stay as they are, PSTATE.IL
     /// becomes 1, and the next instruction takes EC 0x0e with ISS 0.
     ///
