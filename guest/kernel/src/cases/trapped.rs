@@ -76,9 +76,8 @@ case! {
     /// the setting of a kernel that has enabled the vector unit for itself while the current
     /// process has not touched it yet. (0b11 lets both through; 0b00 and 0b10 trap both.)
     ///
-    /// The case sets 0b01 and executes `FMOV D0, XZR` at EL0: ESR_EL1 must be that of an FP access.
-    /// `exception.fp_trapped` has the other half, and the `fp` group shows that EL1 can use the
-    /// registers with FPEN = 0b11.
+    /// The case sets 0b01 and executes `FMOV D0, XZR` twice: at EL1 no exception may come, and from
+    /// EL0 ESR_EL1 must be that of an FP access.
     ///
     /// Who implements the field as a single bit, "enabled or not", gets one of the two levels
     /// wrong. If EL0 is let through, lazy switching in the guest's kernel never sees the process's
@@ -90,6 +89,8 @@ case! {
     fn fp_trapped_el0_only() {
         CPACR_EL1.set(1 << FPEN_SHIFT);
         barrier::isb(barrier::SY);
+        // SAFETY: nobody else uses the V registers. No exception is announced: one fails the case.
+        unsafe { asm!(".arch_extension fp", "fmov d0, xzr", ".arch_extension nofp") };
         let trap = user::run(&mut User::at(user_code!(user_fp)));
         check_eq!(trap.esr.0, Esr::fp_access().0, "ESR_EL1");
     }
