@@ -5,6 +5,7 @@
 //! test         guest ELF and Image, QEMU if it can be had, then `cargo test --workspace`
 //! test --engine hvf  the API's contract on Apple's framework: what disagrees, as a file
 //! test --loom  what vCPUs share, in every order of steps
+//! matrix       the cases on every hypervisor that is here: one table
 //! diff         random instructions on our CPU and on QEMU's
 //! fuzz         random sequences against the GIC's model and the C API, steered by coverage
 //! bench        the kernel's benchmarks on the monitor and on QEMU, start-up, memory
@@ -34,6 +35,7 @@ mod guest;
 mod image;
 mod list;
 mod macos;
+mod matrix;
 mod offline;
 mod progress;
 mod qemu;
@@ -60,6 +62,8 @@ enum Command {
     Run(run::Args),
     /// Run all tests: the crates' own, and every guest case on every engine that is here.
     Test(test::Args),
+    /// Run every guest case on every hypervisor that is here, and print one table.
+    Matrix(matrix::Args),
     /// Run random instructions on our CPU and on QEMU's: what differs, and how to see it again.
     Diff(diff::Args),
     /// Let libFuzzer look for sequences that break the GIC's model or the C API.
@@ -82,6 +86,7 @@ fn main() -> ExitCode {
     let outcome = workspace::Workspace::find().and_then(|ws| match cli.command {
         Command::Run(args) => run::run(&ws, &args),
         Command::Test(args) => test::run(&ws, &args),
+        Command::Matrix(args) => matrix::run(&ws, &args),
         Command::Diff(args) => diff::run(&ws, &args),
         Command::Fuzz(args) => fuzz::run(&ws, &args),
         Command::List(args) => list::run(&ws, &args),

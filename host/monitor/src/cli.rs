@@ -65,6 +65,9 @@ pub struct Run {
     /// How the results are shown
     #[arg(long, value_enum, default_value = "pretty")]
     pub format: Format,
+    /// Show what the cases measured, too (KTAP and JSON always have it)
+    #[arg(long)]
+    pub figures: bool,
     /// Run cases in this many processes at once
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,

@@ -94,7 +94,7 @@ pub fn run(args: &Run) -> Result<ExitCode, UsageError> {
     let trace = args.trace == Some(Trace::Exits);
     let gic = args.gic.map(|gic| gic == Gic::V3);
     let suite = Suite { image: &image, ram, timeout: args.timeout, gic, trace };
-    let mut report = reporter(args.format);
+    let mut report = reporter(args.format, args.figures);
     let summary = match args.jobs {
         1 => run_all(&suite, &chosen, report.as_mut())?,
         _ => workers::run(args, &chosen, report.as_mut())?,
@@ -132,11 +132,14 @@ pub fn list(args: &List) -> Result<ExitCode, UsageError> {
     match args.format {
         ListFormat::Json => {
             for case in &all {
-                let CaseInfo { name, claim, reference, .. } = case;
+                let CaseInfo { name, claim, reference, lesson, .. } = case;
                 let needs = case.needs();
                 say!(
                     "{}",
-                    serde_json::json!({ "name": name, "claim": claim, "reference": reference, "needs": needs })
+                    serde_json::json!({
+                        "name": name, "claim": claim, "reference": reference, "needs": needs,
+                        "lesson": lesson,
+                    })
                 );
             }
         }

@@ -1,6 +1,8 @@
 //! What happened in a case, in the order of time, for whoever shows it: a trace, a report.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 
 /// One exit with its answer, or something that the monitor did to a vCPU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,4 +34,86 @@ pub struct Figure {
     pub value: f64,
     /// Its unit: `ns`, `us`, `ppm`, `1/s`, ...
     pub unit: String,
+}
+
+/// The longest unit, and the longest name.
+const LONGEST: usize = 64;
+
+/// Why a line of the console is no figure.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FigureError {
+    /// There are not three words.
+    #[error("a figure has a name, a value and a unit: {0:?}")]
+    Words(String),
+    /// The name has other characters, or too many.
+    #[error("a figure's name is made of letters, digits, _ and .: {0:?}")]
+    Name(String),
+    /// The value is none, or not finite.
+    #[error("a figure's value is a number: {0:?}")]
+    Value(String),
+    /// The unit is none.
+    #[error("a figure's unit is made of letters, digits, /, % and _: {0:?}")]
+    Unit(String),
+}
+
+impl FromStr for Figure {
+    type Err = FigureError;
+
+    /// Reads `NAME VALUE UNIT`. The guest is not trusted: what becomes a column's head in a report
+    /// is a plain word, and what is plotted is a finite number.
+    fn from_str(line: &str) -> Result<Self, FigureError> {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [name, value, unit] = words[..] else {
+            return Err(FigureError::Words(line.into()));
+        };
+        let made_of = |word: &str, more: &[u8]| {
+            let known = |b: u8| b.is_ascii_alphanumeric() || more.contains(&b);
+            word.len() <= LONGEST && word.bytes().all(known)
+        };
+        if !made_of(name, b"_.") {
+            return Err(FigureError::Name(name.into()));
+        }
+        let number = value.parse().ok().filter(|number: &f64| number.is_finite());
+        let Some(number) = number else {
+            return Err(FigureError::Value(value.into()));
+        };
+        if !made_of(unit, b"/%_") {
+            return Err(FigureError::Unit(unit.into()));
+        }
+        Ok(Self { name: name.into(), value: number, unit: unit.into() })
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.name, self.value, self.unit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_is_read_and_written_alike() {
+        for line in ["latency.p50 1200 ns", "drift -3.25 ppm", "rate 10 1/s", "share 0.5 %"] {
+            let figure: Figure = line.parse().unwrap();
+            assert_eq!(figure.to_string(), line);
+        }
+    }
+
+    #[test]
+    fn what_is_no_figure_is_refused_by_name() {
+        let error = |line: &str| line.parse::<Figure>().unwrap_err();
+        assert_eq!(error("a 1"), FigureError::Words("a 1".into()));
+        assert_eq!(error(""), FigureError::Words(String::new()));
+        assert_eq!(error("a 1 ns ns"), FigureError::Words("a 1 ns ns".into()));
+        assert_eq!(error("<b> 1 ns"), FigureError::Name("<b>".into()));
+        assert_eq!(error("a one ns"), FigureError::Value("one".into()));
+        assert_eq!(error("a NaN ns"), FigureError::Value("NaN".into()));
+        assert_eq!(error("a 1e999 ns"), FigureError::Value("1e999".into()));
+        assert_eq!(error("a 1 \u{b5}s"), FigureError::Unit("\u{b5}s".into()));
+        let long = format!("{} 1 ns", "a".repeat(LONGEST + 1));
+        assert!(matches!(error(&long), FigureError::Name(_)));
+    }
 }

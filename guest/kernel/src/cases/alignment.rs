@@ -11,13 +11,11 @@ use anyvisor_arch::esr::{Esr, ExceptionClass};
 use anyvisor_arch::pstate::{Mode, Vector, vector_offset};
 
 use crate::access::{El, fetch};
-use crate::case::known_deviation;
 use crate::trap::{After, try_catch};
 use crate::user::{self, User};
 use crate::{case, check_eq, user_code};
 
-/// What QEMU's TCG says of itself in a comment: it does not implement SP alignment checks.
-const NO_SP_CHECK: &str = "no SP alignment fault came (QEMU's TCG has none)";
+const NO_SP_CHECK: &str = "no SP alignment fault came";
 
 case! {
     /// With SCTLR_EL1.SA = 1, a load or store at EL1 whose base is SP faults if SP is not 16-byte
@@ -58,7 +56,7 @@ case! {
                 );
             }
         });
-        let Some(trap) = trap else { known_deviation(NO_SP_CHECK) };
+        let trap = trap.expect(NO_SP_CHECK);
         check_eq!(trap.entry.offset(), vector_offset(Mode::El1t, Vector::Synchronous), "vector");
         check_eq!(trap.esr.0, Esr::new(ExceptionClass::SpAlignment, 0).0, "ESR_EL1");
         check_eq!(trap.elr, at, "ELR_EL1");
@@ -87,9 +85,7 @@ case! {
         let mut user = User::at(start);
         let sp = user.sp;
         let trap = user::run(&mut user);
-        if trap.esr == Esr::immediate(ExceptionClass::Svc, 0) {
-            known_deviation(NO_SP_CHECK);
-        }
+        assert!(trap.esr != Esr::immediate(ExceptionClass::Svc, 0), "{NO_SP_CHECK}");
         check_eq!(trap.entry.offset(), vector_offset(Mode::El0t, Vector::Synchronous), "vector");
         check_eq!(trap.esr.0, Esr::new(ExceptionClass::SpAlignment, 0).0, "ESR_EL1");
         check_eq!(trap.elr, start + 8, "ELR_EL1");
@@ -158,9 +154,8 @@ case! {
     fn pc_alignment_first() {
         let target = 0x70_0000_0002;
         let trap = fetch(El::El1, target).fault();
-        if trap.esr.class() == Ok(ExceptionClass::InstructionAbortSame) {
-            known_deviation("the abort came first (QEMU's TCG translates before it checks)");
-        }
+        let aborts = trap.esr.class() == Ok(ExceptionClass::InstructionAbortSame);
+        assert!(!aborts, "the instruction abort came first");
         check_eq!(trap.esr.0, Esr::new(ExceptionClass::PcAlignment, 0).0, "ESR_EL1");
         check_eq!(trap.far, target, "FAR_EL1");
     }

@@ -19,7 +19,6 @@ use anyvisor_arch::descriptor::{AF, AP_EL0, AP_READ_ONLY, Granule, PXN, UXN};
 use anyvisor_arch::esr::FaultStatus;
 use tock_registers::interfaces::Readable;
 
-use crate::case::known_deviation;
 use crate::mmu::window::Window;
 use crate::mmu::{DATA, NORMAL, REGISTERS};
 use crate::{case, check_eq, mmu};
@@ -84,9 +83,7 @@ case! {
         let par = s1e1r(device.va);
         check_eq!(par & (F | PA), device.pa, "PAR_EL1.PA of a device");
         check_eq!(par >> 56, 0, "PAR_EL1.ATTR of Device-nGnRnE");
-        if par >> 7 & 0b11 != 0b10 {
-            known_deviation("PAR_EL1.SH of a device is not 0b10"); // QEMU 7.2
-        }
+        check_eq!(par >> 7 & 0b11, 0b10, "PAR_EL1.SH of a device");
     }
 }
 

@@ -19,7 +19,6 @@ use anyvisor_abi::case::Needs;
 use anyvisor_arch::esr::{Esr, ExceptionClass, ISS_STEP_EX, ISS_STEP_ISV};
 use anyvisor_arch::pstate::SS;
 
-use crate::case::known_deviation;
 use crate::exception::TrapFrame;
 use crate::trap::{After, Trap, catch};
 use crate::user::{self, User};
@@ -155,9 +154,7 @@ case! {
         if !os_lock_works() {
             crate::skip!("OSLSR_EL1 says that the OS Lock does not lock");
         }
-        if trap.esr.0 != done {
-            known_deviation("a breakpoint fires under the OS Lock"); // QEMU 7.2
-        }
+        assert!(trap.esr.0 == done, "under the OS Lock: {}", trap.esr);
     }
 }
 

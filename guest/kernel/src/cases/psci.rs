@@ -21,7 +21,6 @@ use anyvisor_arch::sctlr;
 
 use super::gic::{end, take};
 use super::timer::milliseconds;
-use crate::case::known_deviation;
 use crate::gic::interrupt::{Group, Interrupt};
 use crate::gic::{self, DEFAULT_PRIORITY, cpu_interface as icc};
 use crate::hypercall::{call, call32, has_services};
@@ -209,9 +208,7 @@ case! {
         }
         // Of affinity levels there are four.
         let level_4 = call(id::PSCI_AFFINITY_INFO_64, &[smp::own_affinity(), 4])[0].cast_signed();
-        if level_4 != INVALID_PARAMETERS {
-            known_deviation("AFFINITY_INFO of level 4 is accepted"); // QEMU looks at level 0 only
-        }
+        check_answer(level_4, INVALID_PARAMETERS, "AFFINITY_INFO of level 4");
     }
 }
 
@@ -546,7 +543,7 @@ case! {
         COUNT.clear();
         let _at_work = smp::start_all(body, None);
         wait_for(&COUNT, smp::cpu_count() as u64 - 1);
-        runner::passes_by_ending();
+        runner::passes_by_reset();
         let answer = call32(id::PSCI_SYSTEM_RESET, 0);
         panic!("SYSTEM_RESET returned {answer}");
     }

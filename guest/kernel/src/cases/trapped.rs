@@ -25,7 +25,6 @@ use anyvisor_arch::{pstate, sctlr};
 use tock_registers::interfaces::{Readable, Writeable};
 
 use crate::access::{El, load, store};
-use crate::case::known_deviation;
 use crate::trap::{After, catch};
 use crate::user::{self, User};
 use crate::{case, check_eq, skip, user_code};
@@ -247,10 +246,7 @@ case! {
         // MSR DAIFSet, #imm: op0 0, op1 3, CRn 4, CRm the immediate, op2 6.
         const DAIFSET_2: Encoding = Encoding::new(0, 3, 4, 2, 6);
         let trap = user::run(&mut User::at(user_code!(user_sets_daif)));
-        // QEMU 7.2 has Op1 and Op2 the wrong way round here, so they are not looked at.
-        let fields = !(0b111 << 14 | 0b111 << 17);
-        let wanted = system(DAIFSET_2, 31, false);
-        check_eq!(trap.esr.0 & fields, wanted & fields, "ESR_EL1 of DAIFSet");
+        check_eq!(trap.esr.0, system(DAIFSET_2, 31, false), "ESR_EL1 of DAIFSet");
     }
 }
 
@@ -309,7 +305,8 @@ case! {
         let start = user_code!(user_wfe);
         let trap = user::run(&mut User::at(start));
         if trap.esr == Esr::immediate(ExceptionClass::Svc, 0) {
-            known_deviation("eight WFEs in a row neither waited nor trapped (QEMU's TCG never waits)");
+            // A hint: a CPU whose WFE never waits has nothing to trap (DDI 0487: WFE, SCTLR_EL1.nTWE).
+            crate::skip!("eight WFEs in a row neither waited nor trapped");
         }
         check_eq!(trap.esr.0, Esr::wait(Wait::Event).0, "ESR_EL1");
         assert!(trap.elr > start, "the first WFE trapped, with the event register set by ERET");
