@@ -54,8 +54,7 @@ case! {
     /// 0b10, outer shareable, whatever the descriptor says.
     ///
     /// The case asks for a page of Normal memory (write-back, inner shareable) as a read and as a
-    /// write, and for one of Device-nGnRnE. Where SH of the device is not 0b10, that is a known
-    /// deviation (QEMU 7.2).
+    /// write, and for one of Device-nGnRnE. QEMU 7.2 fails at SH of the device.
     ///
     /// ```text
     ///   Normal WB     ATTR 0xff   SH 0b11

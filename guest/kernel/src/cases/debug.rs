@@ -116,7 +116,7 @@ case! {
     ///
     /// The case arms it at EL0's second instruction with each of these against it, and EL0 must
     /// reach its SVC. Where OSLSR_EL1 shows that the lock does not lock, it skips after the first
-    /// three; a breakpoint under the OS Lock is a known deviation of QEMU 7.2.
+    /// three; QEMU 7.2 lets a breakpoint through under the lock.
     ///
     /// ```text
     ///   E=0 | PMC=EL1 | MDE=0 | OSLK=1   --> no exception, SVC #7

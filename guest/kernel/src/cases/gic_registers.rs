@@ -348,8 +348,7 @@ case! {
     /// The index comes from an address that the guest chose. In a hypervisor's model it goes into
     /// an array, and the range in the frame is larger than the array: without a check, this is a
     /// write past its end from the guest, the oldest kind of escape. With a check that panics it is
-    /// a way to stop the VM's process. QEMU 7.2 reports 32 fewer than it has, which is told as
-    /// known.
+    /// a way to stop the VM's process. QEMU 7.2 says 32 fewer than it has.
     "gic.past_the_last": "bits of INTIDs past GICD_TYPER.ITLinesNumber read zero and keep nothing";
     reference: "IHI 0069: GICD_TYPER.ITLinesNumber; INTIDs 1020 to 1023; RAZ/WI";
     needs: Needs::GIC;
@@ -377,7 +376,7 @@ case! {
     /// outcome is UNPREDICTABLE.
     ///
     /// The case puts this CPU's redistributor to sleep, waits for ChildrenAsleep, wakes it, and
-    /// waits again. Where WAKER reads as zero the case says so as a known deviation.
+    /// waits again.
     ///
     /// ```text
     ///   ProcessorSleep   0   1 . . . . 0
@@ -386,8 +385,8 @@ case! {
     ///
     /// At reset both are 1, and each Linux CPU does the waking half when it comes up:
     /// "redistributor failed to wakeup" is what it prints if ChildrenAsleep does not fall. A
-    /// hypervisor may do nothing but copy the bit, and that is enough. RAZ/WI satisfies Linux too;
-    /// a constant 1 does not.
+    /// hypervisor may do nothing but copy the bit, and that is enough. RAZ/WI satisfies Linux,
+    /// though not the manual or this case; a constant 1 satisfies nobody.
     "gic.waker": "GICR_WAKER.ChildrenAsleep follows ProcessorSleep";
     reference: "IHI 0069: GICR_WAKER; power management";
     needs: Needs::GIC;

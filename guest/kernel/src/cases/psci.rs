@@ -189,8 +189,8 @@ case! {
     ///
     /// A hypervisor that masks the argument before it compares, or uses Aff0 as an index, starts a
     /// CPU that was not asked for, or reads past its table with a number that the guest chose. QEMU
-    /// looks at level 0 only and accepts level 4, which is reported as known. MPIDR_EL1's own bits
-    /// 31 and 30 (RES1 and U) must be cut off by the caller.
+    /// 7.2 looks at level 0 only and accepts level 4. MPIDR_EL1's own bits 31 and 30 (RES1 and U)
+    /// must be cut off by the caller.
     "psci.cpu_on_refused": "CPU_ON and AFFINITY_INFO of affinities that no CPU has: INVALID_PARAMETERS";
     reference: "DEN 0022: CPU_ON, AFFINITY_INFO: target_affinity";
     needs: Needs::PSCI;

@@ -227,7 +227,7 @@ case! {
     /// ISS has Op0 = 0, the immediate in CRm, and Rt = 31.
     ///
     /// The case executes both at EL0 and compares the syndromes, and that SPSR_EL1 still has the
-    /// masks of before. Of the immediate form Op1 and Op2 are not compared.
+    /// masks of before. (QEMU 7.2 exchanges Op1 and Op2 of the immediate form.)
     ///
     /// The point is the order: nothing may have been written when the trap is taken. An emulator
     /// that treats DAIFSet as a quick PSTATE write without a check lets any process switch
@@ -289,8 +289,8 @@ case! {
     /// waits.
     ///
     /// The case runs eight WFEs in a row at EL0 with nTWE = 0. One of them must trap, and not the
-    /// first: ELR_EL1 lies behind the start. A machine whose WFE never waits never traps; that is
-    /// reported as a known deviation.
+    /// first: ELR_EL1 lies behind the start. A machine whose WFE never waits has nothing to trap,
+    /// and the case skips.
     ///
     /// A hypervisor that traps WFE (HCR_EL2.TWE, to notice a vCPU that spins on a lock) has to
     /// leave the Event Register as the guest would find it. If its own exits and ERETs lose an
