@@ -32,9 +32,9 @@ case! {
     ///            +---------------------> handler --+
     /// ```
     ///
-    /// QEMU's TCG has no such check, which the case reports as a known deviation. A hypervisor on
-    /// hardware has nothing to do for it, but an emulator or a binary translator must test SP at
-    /// each such access; without it a kernel's stack corruption is found much later.
+    /// QEMU's TCG (7.2) has no such check and fails here. A hypervisor on hardware has nothing to
+    /// do for it, but an emulator or a binary translator must test SP at each such access; without
+    /// it a kernel's stack corruption is found much later.
     "exception.sp_alignment_el1": "SP not 16-aligned as a base at EL1: EC 0x26, ELR at the access";
     reference: "DDI 0487: CheckSPAlignment, AArch64.SPAlignmentFault; SCTLR_EL1.SA";
     needs: Needs::NONE;
@@ -143,11 +143,11 @@ case! {
     ///          fetch, decode
     /// ```
     ///
-    /// QEMU's TCG translates first; there it is reported as a known deviation. The difference
-    /// matters little for a kernel, which sends SIGBUS for one and SIGSEGV for the other, but it
-    /// tells how a fetch is built: an emulator that does it in the manual's order gets the cases
-    /// right where both conditions hold. With the abort first, a kernel may even map the page,
-    /// return, and only then learn that the address can never be executed.
+    /// QEMU's TCG (7.2) translates first and fails here. The difference matters little for a
+    /// kernel, which sends SIGBUS for one and SIGSEGV for the other, but it tells how a fetch is
+    /// built: an emulator that does it in the manual's order gets the cases right where both
+    /// conditions hold. With the abort first, a kernel may even map the page, return, and only then
+    /// learn that the address can never be executed.
     "exception.pc_alignment_first": "a misaligned PC where nothing is mapped: EC 0x22, no abort";
     reference: "DDI 0487: prioritization of synchronous exceptions taken to AArch64 state";
     needs: Needs::NONE;

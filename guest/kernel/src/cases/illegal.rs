@@ -18,7 +18,7 @@ use core::arch::asm;
 
 use anyvisor_abi::case::Needs;
 use anyvisor_arch::esr::{Esr, ExceptionClass};
-use anyvisor_arch::pstate::{AARCH32, DAIF, IL, MODE, Mode, NZCV};
+use anyvisor_arch::pstate::{A, AARCH32, DAIF, IL, MODE, Mode, NZCV};
 
 use crate::exception::TrapFrame;
 use crate::trap::{After, Trap, catch};
@@ -67,7 +67,7 @@ fn check_illegal(spsr: u64, what: &str) {
 
 case! {
     /// SPSR_EL1.M may ask for a mode that cannot be: a higher exception level, EL0 with SP_EL1, an
-    /// encoding with M\[1\] set, or AArch32 in a mode that EL1 may not return to. Such a return is
+    /// encoding with `M[1]` set, or AArch32 in a mode that EL1 may not return to. Such a return is
     /// illegal. The branch is made, exception level and stack pointer stay as they are, PSTATE.IL
     /// becomes 1, and the next instruction takes EC 0x0e with ISS 0.
     ///
@@ -94,14 +94,14 @@ case! {
     /// only (the mode, and IL from SPSR) and a part that is done always: N, Z, C, V and D, A, I, F
     /// come from SPSR_EL1 even when the mode in it is impossible.
     ///
-    /// The case returns with flags 0b1011, all masks set, and mode EL2t, which is above EL1. The
-    /// exception at the target saves PSTATE again, and its SPSR_EL1 must show those flags and
-    /// masks.
+    /// The case runs with all masks set and returns with flags 0b1011, A clear, and mode EL2t,
+    /// which is above EL1. The exception at the target saves PSTATE again, and its SPSR_EL1 must
+    /// show those flags and masks.
     ///
     /// ```text
-    ///   SPSR written   NZCV 1011   DAIF 1111   M = EL2t
+    ///   SPSR written   NZCV 1011   DAIF 1011   M = EL2t
     ///                    | taken     | taken     | refused, IL = 1
-    ///   SPSR of 0x0e   NZCV 1011   DAIF 1111   M = EL1h
+    ///   SPSR of 0x0e   NZCV 1011   DAIF 1011   M = EL1h
     /// ```
     ///
     /// An emulator that writes it as "if illegal, set IL and stop" loses the flags and, worse, the
@@ -112,9 +112,10 @@ case! {
     needs: Needs::NONE;
     fn illegal_return_flags() {
         let flags = 0b1011 << 28;
-        let (trap, _) = return_with(flags | DAIF | Mode::El2t.bits());
+        let masks = DAIF & !A; // all four were set before
+        let (trap, _) = return_with(flags | masks | Mode::El2t.bits());
         check_eq!(trap.spsr & NZCV, flags, "SPSR_EL1.NZCV");
-        check_eq!(trap.spsr & DAIF, DAIF, "SPSR_EL1.DAIF");
+        check_eq!(trap.spsr & DAIF, masks, "SPSR_EL1.DAIF");
     }
 }
 

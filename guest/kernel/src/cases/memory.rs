@@ -116,7 +116,7 @@ case! {
     ///
     /// The case maps ordinary memory as Device-nGnRnE, loads 8 bytes at an aligned address, which
     /// works, and then at 4 and stores at 1, which must fault with FAR_EL1 the address and WnR as
-    /// it was. Machines that let both through are named a known deviation (QEMU before 9.0).
+    /// it was. QEMU before 9.0 lets both through.
     ///
     /// ```text
     ///   alignment (SCTLR.A) --> walk --> type is Device? --> alignment again

@@ -21,7 +21,7 @@ use anyvisor_abi::service::AFTER_HANDLE;
 use anyvisor_arch::descriptor::{AF, AP_EL0, Granule, PXN, UXN};
 use anyvisor_arch::esr::{Access, DataAbort, ExceptionClass, FaultStatus};
 
-use super::stage2::check_exit;
+use super::stage2::{ALL_BUT_LEVEL, X7, check_exit};
 use crate::access::{El, load, store};
 use crate::machine;
 use crate::mmu::DEVICE;
@@ -89,7 +89,7 @@ fn run(instruction: &Instruction, base: u64, touched: u64, x6: u64, x7: u64) -> 
     abort.access = instruction.access;
     services::expect_exit(Expected {
         ec: ExceptionClass::DataAbortLower as u64,
-        iss: (abort.iss(), 0x1ff_ffff & !0b11), // the level is the hypervisor's own affair
+        iss: (abort.iss(), ALL_BUT_LEVEL),
         far: Some(touched),
         ipa: Some(touched),
         pc: Some(instruction.code as *const () as u64),
@@ -432,8 +432,8 @@ case! {
     /// data abort from a level below EL2, and does not tell EL0 from EL1. Who wants to know looks
     /// at SPSR_EL2.M.
     ///
-    /// The case maps the test device for EL0, loads there with FAR and IPA announced, and wants the
-    /// value; then stores from EL0 and reads the result at EL1.
+    /// The case maps the test device for EL0, loads there with the whole syndrome, FAR and IPA
+    /// announced, and wants the value; then stores from EL0 and reads the result at EL1.
     ///
     /// ```text
     ///   EL0   ldr x1, [x0] --+
@@ -454,9 +454,11 @@ case! {
         let va = window.base() + 0x9000;
         window.tables.map(va, device, 3, DEVICE | AF | AP_EL0 | UXN | PXN);
         fill(device + 0x900);
+        let mut abort = DataAbort::new(FaultStatus::Translation(0), READ);
+        abort.access = Some(Access { register: 1, ..X7 }); // EL0's LDR X1, [X0]
         services::expect_exit(Expected {
             ec: ExceptionClass::DataAbortLower as u64,
-            iss: (0, 0),
+            iss: (abort.iss(), ALL_BUT_LEVEL),
             far: Some(va + 0x900),
             ipa: Some(device + 0x900),
             pc: None,

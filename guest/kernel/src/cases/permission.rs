@@ -103,9 +103,9 @@ fn check_matrix(wxn: bool) {
 }
 
 case! {
-    /// AP\[2\] makes a page read-only, AP\[1\] lets EL0 in, PXN and UXN forbid execution at EL1 and
+    /// `AP[2]` makes a page read-only, `AP[1]` lets EL0 in, PXN and UXN forbid execution at EL1 and
     /// EL0. Two rules are less known. What EL0 can write EL1 cannot execute, as if PXN were set.
-    /// And EL0 may execute a page that it cannot read: execution does not depend on AP\[1\].
+    /// And EL0 may execute a page that it cannot read: execution does not depend on `AP[1]`.
     ///
     /// The case maps a page of code with each of the 16 combinations and tries a load, a store and
     /// a fetch at both levels: 96 outcomes. What is denied must be a permission fault of level 3

@@ -33,10 +33,10 @@ use crate::services::{self, Expected, Seen};
 use crate::{case, check_eq};
 
 /// All of an ISS but the fault's level.
-const ALL_BUT_LEVEL: u64 = 0x1ff_ffff & !0b11;
+pub const ALL_BUT_LEVEL: u64 = 0x1ff_ffff & !0b11;
 
 /// LDR or STR of X7.
-const X7: Access =
+pub const X7: Access =
     Access { size_log2: 3, sign_extend: false, register: 7, register_64: true, ordered: false };
 
 /// An address that is neither RAM nor a device.
