@@ -16,7 +16,6 @@ use crate::show::Shown;
 use anyvisor_monitor::image::{CaseInfo, ImageError, cases};
 use anyvisor_monitor::partition::Partition;
 use anyvisor_monitor::select::{NoSuchCase, select};
-use anyvisor_monitor::size;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -72,9 +71,9 @@ pub struct Args {
     /// Stop a machine whose case has no result after this many seconds
     #[arg(long, value_name = "S", default_value = "60", value_parser = choose::seconds, allow_negative_numbers = true)]
     pub timeout: Duration,
-    /// Stop a machine whose case prints more than this
-    #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size::parse)]
-    pub flood: u64,
+    /// Stop a machine whose case prints more than this many KiB
+    #[arg(long, value_name = "KIB", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub flood: u32,
     /// Write results.jsonl there, and reports
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -169,7 +168,7 @@ pub fn main(args: &Args) -> Result<ExitCode, RunError> {
         table: Table(&all),
         elf: &args.kernel,
         image: &image,
-        limits: Limits { case: args.timeout, console: args.flood as usize },
+        limits: Limits { case: args.timeout, console: args.flood as usize * 1024 },
         known: &known,
         retries: args.retries,
         jobs: args.jobs.map_or_else(choose::jobs, usize::from),
