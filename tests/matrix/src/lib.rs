@@ -13,6 +13,8 @@
 //!                                   | known: is it a known difference?
 //!                                   v
 //!            results: a file of records; show: the table for people
+//!               |
+//!               +--> report: files of records, of many machines, as JUnit, HTML, JSON lines
 //! ```
 
 #![forbid(unsafe_code)]
@@ -28,6 +30,7 @@ pub mod listen;
 pub mod monitor;
 pub mod process;
 pub mod record;
+pub mod report;
 pub mod results;
 pub mod run;
 pub mod session;

@@ -11,6 +11,7 @@ use crate::hypervisor::{self, TemplateError};
 use crate::known::{Known, KnownError};
 use crate::process::Interrupt;
 use crate::record::{End, Lesson, Record};
+use crate::report;
 use crate::results::{Results, WriteError};
 use crate::show::Shown;
 use anyvisor_monitor::image::{CaseInfo, ImageError, cases};
@@ -127,6 +128,9 @@ pub enum RunError {
     /// The results cannot be written.
     #[error("the results cannot be written: {0}")]
     Write(#[from] WriteError),
+    /// Nor what is made of them.
+    #[error(transparent)]
+    Report(#[from] report::Error),
     /// Signals cannot be handled.
     #[error("handling Ctrl-C: {0}")]
     Signals(std::io::Error),
@@ -207,7 +211,7 @@ pub fn main(args: &Args) -> Result<ExitCode, RunError> {
         let partition = args.partition.to_string();
         let time_ns = start.elapsed().as_nanos() as u64;
         results.write(&Record::End(End { partition, cases: runs.len(), time_ns }))?;
-        print(&[format!("\nresults: {}", results.path().display())]);
+        reports(results.path())?;
     }
     let failed = runs.iter().any(is_failure);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -233,6 +237,22 @@ fn heads<'a>(
 
 fn read(path: &Path) -> Result<Vec<u8>, RunError> {
     std::fs::read(path).map_err(|error| RunError::Read { path: path.into(), error })
+}
+
+/// Makes the reports of a whole run, beside its results. They are made of the file, as those of
+/// many machines are.
+fn reports(results: &Path) -> Result<(), RunError> {
+    let report = report::open(&[results.to_path_buf()])?;
+    let (junit, page) =
+        (results.with_file_name("junit.xml"), results.with_file_name("report.html"));
+    report::write(&junit, &report::junit::write(&report))?;
+    report::write(&page, &report::html::write(&report))?;
+    for problem in &report.problems {
+        eprintln!("anyvisor-matrix: {problem}");
+    }
+    print(&[String::new()]);
+    print(&[results, &junit, &page].map(|file| format!("written: {}", file.display())));
+    Ok(())
 }
 
 /// Prints lines. A reader that went away (`| head`) is no error.
