@@ -18,7 +18,7 @@ static LEFT: AtomicU64 = AtomicU64::new(0);
 
 /// What any handler of a timer's interrupt does, by GIC or by the monitor: find out that it was
 /// the timer, `act`, and let the next one through.
-fn serve(timer: &Timer, act: impl FnOnce(&Timer)) {
+pub fn serve(timer: &Timer, act: impl FnOnce(&Timer)) {
     if gic::is_present() {
         let intid = gic::acknowledge().expect("an interrupt came, so one is to acknowledge");
         check_eq!(u64::from(intid), u64::from((timer.intid)(machine::get())), "INTID");
