@@ -1,9 +1,9 @@
 //! Exception entry and return: which vector, what ESR, ELR and SPSR say, what PSTATE becomes.
 //!
-//! An exception that a guest's EL0 or EL1 takes to EL1 is the guest's own affair: with HCR_EL2.TGE
-//! = 0 the hardware does it without a visit to EL2, and whoever emulates a PE must do the same by
-//! hand. In one step PC and PSTATE go to ELR_EL1 and SPSR_EL1, the reason to ESR_EL1, interrupts
-//! are masked, and PC becomes VBAR_EL1 plus an offset out of this table:
+//! An exception that a guest's EL0 or EL1 takes to EL1 is the guest's own affair: with
+//! HCR_EL2.TGE = 0 the hardware does it without a visit to EL2, and whoever emulates a PE must do
+//! the same by hand. In one step PC and PSTATE go to ELR_EL1 and SPSR_EL1, the reason to ESR_EL1,
+//! interrupts are masked, and PC becomes VBAR_EL1 plus an offset out of this table:
 //!
 //! ```text
 //!   taken from             synchronous   IRQ     FIQ     SError

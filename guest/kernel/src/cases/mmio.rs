@@ -408,9 +408,9 @@ case! {
     /// ```
     ///
     /// A hypervisor whose exit path contains a full barrier anyway can ignore AR; one that hands
-    /// the access to another thread cannot. An emulator that decodes LDAR as an exclusive sets ISV
-    /// = 0, because exclusives have no description, and makes a hypervisor refuse what the manual
-    /// describes. Linux uses acquire and release on ordinary memory, seldom on devices.
+    /// the access to another thread cannot. An emulator that decodes LDAR as an exclusive sets
+    /// ISV = 0, because exclusives have no description, and makes a hypervisor refuse what the
+    /// manual describes. Linux uses acquire and release on ordinary memory, seldom on devices.
     "stage2.mmio_ordered": "LDAR and STLR of a device: ISV, AR = 1";
     reference: "DDI 0487: ESR_EL2, ISS for a Data Abort (AR)";
     needs: Needs::SERVICES;

@@ -252,8 +252,8 @@ case! {
 
 case! {
     /// SCTLR_EL1.nTWI = 0 traps WFI at EL0, if it would otherwise wait. ESR_EL1 has EC 0x01,
-    /// ELR_EL1 is at the instruction, and ISS.TI tells WFI (0) from WFE (1). COND is 0b1110 with CV
-    /// = 1.
+    /// ELR_EL1 is at the instruction, and ISS.TI tells WFI (0) from WFE (1). COND is 0b1110 with
+    /// CV = 1.
     ///
     /// The case clears nTWI and executes WFI at EL0 with nothing pending. The trap must come, with
     /// that syndrome.
