@@ -124,8 +124,8 @@ case! {
     /// An interrupt that was put into a list register is on its way. When the guest then disables
     /// it, the hypervisor has to get it back from there, for a vCPU that may be running: kick it,
     /// and clean the register. One that does not delivers an interrupt after `disable_irq`
-    /// returned, for which Linux has freed the handler; RWP in GICD_CTLR tells the guest when it
-    /// may rely on it.
+    /// returned, whose handler Linux may have freed; RWP in GICD_CTLR tells the guest when it may
+    /// rely on it.
     "gic.enable": "a disabled interrupt stays pending and is not signalled; enabled, it is at once";
     reference: "IHI 0069: GICD_ISENABLER, GICD_ICENABLER, GICR_ISENABLER0, GICR_ICENABLER0";
     needs: Needs::GIC;

@@ -42,11 +42,11 @@ case! {
     /// ELR_EL1.
     ///
     /// A hypervisor that switches vector registers lazily sets CPTR_EL2.TFP and sees EC 0x07 as
-    /// well, at EL2, but only for instructions that CPACR_EL1 let through. One that takes every FP
-    /// trap for its own loads the registers and retries; the guest's instruction then succeeds
-    /// although its kernel forbade it, and Linux hands one process the vector registers of another.
-    /// One that reflects its own trap to EL1 gives the guest a trap that CPACR_EL1 does not
-    /// explain.
+    /// well, at EL2, but only for instructions that CPACR_EL1 let through. An engine that asks
+    /// EL2's control before EL1's takes the guest's trap for its own, loads the registers and
+    /// retries: the instruction succeeds although the guest's kernel forbade it, and one process
+    /// has the vector registers of another. One that reflects its own trap to EL1 gives the guest a
+    /// trap that CPACR_EL1 does not explain.
     "exception.fp_trapped": "FP with CPACR_EL1.FPEN = 0 traps at EL1 and EL0: EC 0x07, ELR at it";
     reference: "DDI 0487: CPACR_EL1.FPEN; ESR_ELx, ISS for an access to SIMD or floating-point";
     needs: Needs::NONE;
