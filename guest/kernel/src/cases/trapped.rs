@@ -192,10 +192,10 @@ case! {
     /// and no timer bit, EL0VTEN alone, EL0PTEN alone. What is not allowed must trap with EC 0x18
     /// and name the register.
     ///
-    /// Hardware does this alone. Hypervisors get it wrong where they trap the physical timer to
-    /// emulate it (CNTHCTL_EL2.EL1PCEN): the exit tells them of an access, and the handler serves
-    /// it without asking whether it came from EL0 with EL0PTEN = 0. The manual sends that one to
-    /// EL1 before EL2 is considered. A user program could otherwise stop its kernel's tick.
+    /// EL0's forbidden access goes to EL1 before EL2 is considered, so a hypervisor that traps the
+    /// physical timer to emulate it (CNTHCTL_EL2.EL1PCEN) sees only what EL1 has allowed. An engine
+    /// that asks for EL2's control first hands the access to that emulation, which serves it: a
+    /// user program can then stop its kernel's tick.
     "exception.el0_timer": "CNTV_CTL_EL0, CNTP_CTL_EL0 at EL0 trap by EL0VTEN, EL0PTEN";
     reference: "DDI 0487: CNTKCTL_EL1.EL0VTEN, EL0PTEN";
     needs: Needs::NONE;
@@ -265,10 +265,10 @@ case! {
     /// ```
     ///
     /// Every hypervisor uses HCR_EL2.TWI to sleep instead of burning the core while a guest idles.
-    /// If it looks only at its own control, a process's WFI stops the whole vCPU although its
-    /// kernel wanted to hear of it; kernels that use the trap to yield then hang until the next
-    /// interrupt. An emulator must also set PC right: at the WFI for the trap, behind it after a
-    /// completed wait.
+    /// An engine that looks at EL2's control first stops the whole vCPU for a process's WFI,
+    /// although its kernel wanted to hear of it; kernels that use the trap to yield then hang until
+    /// the next interrupt. An emulator must also set PC right: at the WFI for the trap, behind it
+    /// after a completed wait.
     "exception.el0_wfi": "WFI at EL0 with SCTLR_EL1.nTWI = 0: EC 0x01, ISS.TI = 0, ELR at it";
     reference: "DDI 0487: SCTLR_EL1.nTWI; ESR_ELx, ISS for a WF* instruction";
     needs: Needs::NONE;
@@ -350,10 +350,9 @@ case! {
     /// then with DZE = 1 and wants the word to be zero. It skips where DCZID_EL0.DZP at EL1
     /// prohibits the instruction.
     ///
-    /// HCR_EL2.TDZ traps the same to EL2, for hypervisors that cannot let it run. Such a one must
-    /// first see whether EL1 wanted the trap. If DC ZVA silently does nothing, every page that a C
-    /// library clears keeps its old contents: data leak between processes, and programs find
-    /// rubbish in fresh memory.
+    /// HCR_EL2.TDZ traps the same to EL2, for hypervisors that cannot let it run, but only what DZE
+    /// has let through. If DC ZVA silently does nothing, every page that a C library clears keeps
+    /// its old contents: data leak between processes, and programs find rubbish in fresh memory.
     "exception.el0_dc_zva": "DC ZVA at EL0 with SCTLR_EL1.DZE = 0: EC 0x18; with 1 it zeroes";
     reference: "DDI 0487: SCTLR_EL1.DZE; DCZID_EL0.DZP; DC ZVA";
     needs: Needs::NONE;
