@@ -1,6 +1,6 @@
 //! The command line: one program, a subcommand for each thing one does with a run of the suite.
 
-use crate::run;
+use crate::{report, run};
 use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::process::ExitCode;
@@ -22,6 +22,11 @@ pub enum Command {
     /// The exit status is 0 if all passed, were skipped or differ as known, 1 if one failed, 2 for
     /// a command line or a file that does not fit.
     Run(run::Args),
+    /// Make reports of what runs left, of one machine or of a fleet
+    ///
+    /// The exit status is 0 if all cases passed, were skipped or differ as known, 1 if one failed
+    /// or the records are not whole or do not fit together, 2 for a file that cannot be read.
+    Report(report::Args),
 }
 
 impl Command {
@@ -32,6 +37,7 @@ impl Command {
     pub fn main(self) -> Result<ExitCode, Box<dyn Error>> {
         Ok(match self {
             Self::Run(args) => run::main(&args)?,
+            Self::Report(args) => report::main(&args)?,
         })
     }
 }

@@ -4,4 +4,5 @@
 
 pub mod cli;
 pub mod record;
+pub mod report;
 pub mod run;

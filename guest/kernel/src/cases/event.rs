@@ -23,12 +23,11 @@ use anyvisor_arch::pstate::Vector;
 
 use super::gic_sgi::SGI;
 use crate::gic::DEFAULT_PRIORITY;
-use crate::gic::cpu_interface as icc;
 use crate::gic::interrupt::{Group, Interrupt};
 use crate::interrupt::unmasked;
 use crate::smp::{self, Line, Work, spin_until, tell, wait_for, wait_until};
 use crate::trap::{After, catch};
-use crate::{case, check_eq};
+use crate::{case, check_eq, gic};
 
 static FLAG: Line = Line::new();
 static REPLY: Line = Line::new();
@@ -272,13 +271,13 @@ case! {
     /// where it can: the tick and all IPIs to that CPU would stand still while it spins.
     "event.interrupt": "an unmasked SGI is taken by a CPU in WFE, whose loop then goes on, 100 times";
     reference: "DDI 0487: WFE wake-up events: an IRQ that is not masked";
-    needs: Needs::GIC.and(Needs::PSCI).vcpus(2);
+    needs: Needs::ANY_GIC.and(Needs::PSCI).vcpus(2);
     fn interrupt() {
         const ROUNDS: u64 = 100;
         fn handler(_: usize, _: Vector) {
-            let intid = icc::iar1();
-            check_eq!(intid, SGI.into(), "ICC_IAR1_EL1");
-            icc::set_eoir1(intid);
+            let taken = gic::acknowledge().expect("an IRQ was taken");
+            check_eq!(taken.intid().into(), SGI.into(), "INTID");
+            gic::end(taken);
             put(&COUNT, COUNT.get() + 1);
         }
         extern "C" fn body(_: u64) {
@@ -297,7 +296,7 @@ case! {
         let started = smp::start_on(cpu, work);
         wait_for(&REPLY, u64::MAX);
         for round in 1..=ROUNDS {
-            icc::set_sgi1r(icc::sgi(SGI, smp::affinity(cpu)));
+            gic::send(SGI, cpu);
             spin_until(|| REPLY.get() == round);
         }
         started.join();

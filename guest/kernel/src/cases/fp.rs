@@ -110,10 +110,10 @@ case! {
             state.load();
             hypercall::call32(PSCI_VERSION, 0);
             state.check("a hypervisor call");
-            if let Some(uart) = machine::get().uart {
+            if let Some(uart) = machine::get().pl011() {
                 const UARTFR: u64 = 0x18;
                 // SAFETY: reads the flags of a PL011, which changes nothing.
-                unsafe { ((uart.start + UARTFR) as *const u32).read_volatile() };
+                unsafe { ((uart.registers.start + UARTFR) as *const u32).read_volatile() };
                 state.check("an MMIO read");
             }
         }

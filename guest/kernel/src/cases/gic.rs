@@ -31,8 +31,9 @@ pub fn spi(n: u32, priority: u64) -> Interrupt {
 pub fn check_quiet() {
     gic::settle();
     let seen = signalled();
-    assert!(seen & IRQ == 0, "an IRQ is signalled: INTID {}", icc::hppir1());
-    assert!(seen & FIQ == 0, "a FIQ is signalled: INTID {}", icc::hppir0());
+    let pending = || if gic::is_v3() { [icc::hppir1(), icc::hppir0()] } else { [NONE; 2] };
+    assert!(seen & IRQ == 0, "an IRQ is signalled: INTID {}", pending()[0]);
+    assert!(seen & FIQ == 0, "a FIQ is signalled: INTID {}", pending()[1]);
 }
 
 /// An IRQ is signalled to this CPU, or soon will be.
@@ -41,16 +42,17 @@ pub fn wait_for_irq() {
     smp::spin_until(|| signalled() == IRQ);
 }
 
-/// The Group 1 interrupt `wanted` is signalled: acknowledges it.
+/// The interrupt `wanted` is signalled as IRQ: acknowledges it.
 #[track_caller]
 pub fn take(wanted: Interrupt) {
     wait_for_irq();
-    check_eq!(icc::iar1(), u64::from(wanted.intid), "ICC_IAR1_EL1");
+    let seen = gic::acknowledge().map_or(NONE, |taken| taken.intid().into());
+    check_eq!(seen, u64::from(wanted.intid), "INTID that IAR reads");
 }
 
 /// Ends what [`take`] took.
 pub fn end(interrupt: Interrupt) {
-    icc::set_eoir1(interrupt.intid.into());
+    gic::end_own(interrupt.intid);
 }
 
 #[track_caller]

@@ -34,9 +34,9 @@ pub const SGI: u32 = 7;
 
 /// Counts an SGI that this CPU took.
 fn count(cpu: usize, _: Vector) {
-    let intid = icc::iar1();
-    assert!(intid == u64::from(SGI), "INTID {intid}, expected {SGI}");
-    icc::set_eoir1(intid);
+    let taken = gic::acknowledge().expect("an IRQ was taken");
+    assert!(taken.intid() == SGI, "INTID {}, expected {SGI}", taken.intid());
+    gic::end(taken);
     TAKEN[cpu].add(1);
 }
 
@@ -66,12 +66,12 @@ case! {
     /// to occur, and Linux's `irq_work` is as late as that.
     "gic_sgi.to_self": "each SGI sent to this CPU itself is taken, with its own INTID";
     reference: "IHI 0069: ICC_SGI1R_EL1: TargetList, INTID";
-    needs: Needs::GIC;
+    needs: Needs::ANY_GIC;
     fn to_self() {
         for intid in 0..16 {
             let sgi = Interrupt::new(intid).prepare(Group::One, DEFAULT_PRIORITY);
             check_state(sgi, State::INACTIVE);
-            icc::set_sgi1r(icc::sgi(intid, smp::own_affinity()));
+            gic::send(intid, smp::this_cpu());
             take(sgi);
             check_quiet();
             end(sgi);
@@ -99,16 +99,16 @@ case! {
     /// and EOIR must be kept. Linux hangs on that in `smp_call_function`.
     "gic_sgi.collapses": "an SGI sent twice before it is taken is taken once";
     reference: "IHI 0069: software generated interrupts; pending state";
-    needs: Needs::GIC;
+    needs: Needs::ANY_GIC;
     fn collapses() {
         let sgi = Interrupt::new(SGI).prepare(Group::One, DEFAULT_PRIORITY);
-        let to_self = icc::sgi(SGI, smp::own_affinity());
-        icc::set_sgi1r(to_self);
-        icc::set_sgi1r(to_self);
+        let own = smp::this_cpu();
+        gic::send(SGI, own);
+        gic::send(SGI, own);
         take(sgi);
         check_quiet();
-        icc::set_sgi1r(to_self);
-        icc::set_sgi1r(to_self);
+        gic::send(SGI, own);
+        gic::send(SGI, own);
         check_state(sgi, State::ACTIVE_AND_PENDING);
         end(sgi);
         take(sgi);
@@ -202,7 +202,7 @@ case! {
     /// find it: `reschedule` interrupts that take a tick.
     "gic_sgi.to_each": "an SGI to one CPU is taken there, once, and nowhere else";
     reference: "IHI 0069: ICC_SGI1R_EL1: affinity, TargetList";
-    needs: Needs::GIC.and(Needs::PSCI).vcpus(2);
+    needs: Needs::ANY_GIC.and(Needs::PSCI).vcpus(2);
     fn to_each() {
         clear();
         let started = smp::start_all(take_sgis, Some(count));
@@ -210,7 +210,7 @@ case! {
         wait_until(|| READY.get() == others);
         for round in 1..=10 {
             for cpu in smp::others() {
-                icc::set_sgi1r(icc::sgi(SGI, smp::affinity(cpu)));
+                gic::send(SGI, cpu);
                 wait_until(|| TAKEN[cpu].get() == round);
                 check_eq!(all_taken(), (round - 1) * others + seen_before(cpu), "taken by all");
             }
@@ -245,7 +245,7 @@ case! {
     /// the first that is off leaves the rest without.
     "gic_sgi.to_all_others": "IRM: an SGI to all others is taken once by each, and not by the sender";
     reference: "IHI 0069: ICC_SGI1R_EL1.IRM";
-    needs: Needs::GIC.and(Needs::PSCI).vcpus(2);
+    needs: Needs::ANY_GIC.and(Needs::PSCI).vcpus(2);
     fn to_all_others() {
         clear();
         let own = Interrupt::new(SGI).prepare(Group::One, DEFAULT_PRIORITY);
@@ -253,7 +253,7 @@ case! {
         let others = smp::cpu_count() as u64 - 1;
         wait_until(|| READY.get() == others);
         for round in 1..=10 {
-            icc::set_sgi1r(icc::sgi_to_others(SGI));
+            gic::send_to_others(SGI);
             wait_until(|| all_taken() == round * others);
             for cpu in smp::others() {
                 check_eq!(TAKEN[cpu].get(), round, "taken by CPU {}", cpu);
@@ -374,15 +374,15 @@ case! {
     /// not come out of idle, until the RCU stall detector complains.
     "gic_sgi.ping_pong": "two CPUs wake each other from WFI by SGIs 500 times: none is lost";
     reference: "DDI 0487: WFI wake-up events; IHI 0069: ICC_SGI1R_EL1";
-    needs: Needs::GIC.and(Needs::PSCI).vcpus(2);
+    needs: Needs::ANY_GIC.and(Needs::PSCI).vcpus(2);
     fn ping_pong() {
         const ROUNDS: u64 = 500;
         /// Waits for an SGI, masked, and takes it off.
         fn receive() {
-            let sgi = Interrupt::new(SGI);
             sleep_until(|| icc::signalled() != 0);
-            check_eq!(icc::iar1(), SGI.into(), "ICC_IAR1_EL1");
-            icc::set_eoir1(sgi.intid.into());
+            let taken = gic::acknowledge().expect("an IRQ is signalled");
+            check_eq!(taken.intid().into(), SGI.into(), "INTID");
+            gic::end(taken);
         }
         extern "C" fn body(back: u64) {
             Interrupt::new(SGI).prepare(Group::One, DEFAULT_PRIORITY);
@@ -390,15 +390,15 @@ case! {
             for _ in 0..ROUNDS {
                 receive();
                 TAKEN[0].0.fetch_add(1, Ordering::Relaxed);
-                icc::set_sgi1r(icc::sgi(SGI, back));
+                gic::send(SGI, back as usize);
             }
         }
         clear();
         Interrupt::new(SGI).prepare(Group::One, DEFAULT_PRIORITY);
-        let started = smp::start(body, smp::own_affinity());
+        let started = smp::start(body, smp::this_cpu() as u64);
         wait_until(|| READY.get() == 1);
         for round in 1..=ROUNDS {
-            icc::set_sgi1r(icc::sgi(SGI, smp::other_affinity()));
+            gic::send(SGI, smp::other());
             receive();
             check_eq!(TAKEN[0].get(), round, "balls that came back");
         }
@@ -425,7 +425,7 @@ case! {
     /// waiting, which no test with pairs finds.
     "gic_sgi.ring": "all CPUs send an SGI to the next one 200 times at once: each takes 200";
     reference: "IHI 0069: ICC_SGI1R_EL1; software generated interrupts";
-    needs: Needs::GIC.and(Needs::PSCI).vcpus(4);
+    needs: Needs::ANY_GIC.and(Needs::PSCI).vcpus(4);
     fn ring() {
         const ROUNDS: u64 = 200;
         extern "C" fn body(cpu: u64) {
@@ -434,10 +434,9 @@ case! {
             Interrupt::new(SGI).prepare(Group::One, DEFAULT_PRIORITY);
             READY.add(1);
             wait_until(|| READY.get() == all as u64);
-            let to_next = icc::sgi(SGI, smp::affinity(next));
             unmasked(|| {
                 for round in 1..=ROUNDS {
-                    icc::set_sgi1r(to_next);
+                    gic::send(SGI, next);
                     wait_until(|| TAKEN[next].get() == round);
                     wait_until(|| TAKEN[cpu].get() >= round);
                 }

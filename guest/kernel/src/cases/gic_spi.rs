@@ -386,7 +386,10 @@ case! {
 
 /// The console's interrupt, its line low, and what it takes to be raised behind its mask.
 fn console() -> Interrupt {
-    let Some(intid) = machine::get().uart_interrupt else {
+    let Some(console) = machine::get().pl011() else {
+        skip!("the console is no PL011: there is no line to raise at will");
+    };
+    let Some(intid) = console.interrupt else {
         skip!("the FDT gives the console no interrupt");
     };
     let_transmit_interrupt_out(false);

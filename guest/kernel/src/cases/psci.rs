@@ -235,7 +235,7 @@ case! {
     reference: "DEN 0022: CPU_ON: INVALID_ADDRESS";
     needs: Needs::PSCI.and(Needs::SERVICES).vcpus(2);
     fn bad_entry() {
-        let device = machine::get().uart.map_or(0, |uart| uart.start);
+        let device = machine::get().console.map_or(0, |device| device.registers.start);
         let text = image::text().start;
         for entry in [device, 0, 1 << 60, u64::MAX - 3, text + 2, text + 1] {
             check_answer(cpu_on(smp::other_affinity(), entry, 0), INVALID_ADDRESS, "CPU_ON");
@@ -342,7 +342,7 @@ case! {
     /// the CPU at an entry point that was never given.
     "psci.suspend_standby": "CPU_SUSPEND to a standby state returns SUCCESS, with the timer's interrupt at the latest";
     reference: "DEN 0022: CPU_SUSPEND: power_state.StateType 0, standby";
-    needs: Needs::PSCI.and(Needs::GIC);
+    needs: Needs::PSCI.and(Needs::ANY_GIC);
     fn suspend_standby() {
         let ppi = Interrupt::new((VIRTUAL.intid)(machine::get()));
         ppi.prepare(Group::One, DEFAULT_PRIORITY);

@@ -40,7 +40,7 @@ pub const X7: Access =
     Access { size_log2: 3, sign_extend: false, register: 7, register_64: true, ordered: false };
 
 /// An address that is neither RAM nor a device.
-fn nowhere() -> u64 {
+pub fn nowhere() -> u64 {
     machine::get().ram.end().next_multiple_of(1 << 30) + 0x12_3000
 }
 
