@@ -11,7 +11,9 @@
 //! In a virtual machine the distributor (GICD) and redistributors (GICR) are memory that is not
 //! there: each access exits, and the hypervisor models them. The CPU interface (ICC registers) may
 //! be the hardware's virtual one, which the hypervisor feeds by list registers (ICH_LR), or be
-//! emulated register by register. State is then in two places, and most mistakes are between them.
+//! emulated register by register. (A GICv2's is memory, GICC, which stage 2 can map to the
+//! hardware's virtual one; of the lessons, those of SGIs and timers are taught by it as well.)
+//! State is then in two places, and most mistakes are between them.
 
 use anyvisor_abi::case::Needs;
 use anyvisor_arch::gic::gicd;
