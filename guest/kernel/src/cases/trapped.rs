@@ -41,6 +41,12 @@ case! {
     /// The case clears FPEN, executes `FMOV D0, XZR` at EL1 and at EL0, and compares ESR_EL1 and
     /// ELR_EL1.
     ///
+    /// ```text
+    ///   fmov --> CPACR_EL1.FPEN = 0?  yes --> EL1, EC 0x07
+    ///               no --> CPTR_EL2.TFP = 1?  yes --> EL2, EC 0x07
+    ///                         no --> executed
+    /// ```
+    ///
     /// A hypervisor that switches vector registers lazily sets CPTR_EL2.TFP and sees EC 0x07 as
     /// well, at EL2, but only for instructions that CPACR_EL1 let through. An engine that asks
     /// EL2's control before EL1's takes the guest's trap for its own, loads the registers and
@@ -192,6 +198,13 @@ case! {
     /// and no timer bit, EL0VTEN alone, EL0PTEN alone. What is not allowed must trap with EC 0x18
     /// and name the register.
     ///
+    /// ```text
+    ///   EL0 reads     CNTV_CTL   CNTP_CTL
+    ///   counters only trap       trap
+    ///   EL0VTEN       value      trap
+    ///   EL0PTEN       trap       value
+    /// ```
+    ///
     /// EL0's forbidden access goes to EL1 before EL2 is considered, so a hypervisor that traps the
     /// physical timer to emulate it (CNTHCTL_EL2.EL1PCEN) sees only what EL1 has allowed. An engine
     /// that asks for EL2's control first hands the access to that emulation, which serves it: a
@@ -228,6 +241,11 @@ case! {
     ///
     /// The case executes both at EL0 and compares the syndromes, and that SPSR_EL1 still has the
     /// masks of before. (QEMU 7.2 exchanges Op1 and Op2 of the immediate form.)
+    ///
+    /// ```text
+    ///   EL0   msr daif, x3      --> EL1, EC 0x18: 3 3 C4 C2 1, Rt 3
+    ///         msr daifset, #2   --> EL1, EC 0x18: 0 3 C4 C2 6, Rt 31
+    /// ```
     ///
     /// The point is the order: nothing may have been written when the trap is taken. An emulator
     /// that treats DAIFSet as a quick PSTATE write without a check lets any process switch
@@ -291,6 +309,12 @@ case! {
     /// The case runs eight WFEs in a row at EL0 with nTWE = 0. One of them must trap, and not the
     /// first: ELR_EL1 lies behind the start. A machine whose WFE never waits has nothing to trap,
     /// and the case skips.
+    ///
+    /// ```text
+    ///   eret (event = 1)
+    ///   wfe   event 1 --> 0, goes on
+    ///   wfe   would wait: EC 0x01, TI = 1, ELR here
+    /// ```
     ///
     /// A hypervisor that traps WFE (HCR_EL2.TWE, to notice a vCPU that spins on a lock) has to
     /// leave the Event Register as the guest would find it. If its own exits and ERETs lose an
@@ -424,6 +448,12 @@ case! {
     /// The case puts a token in TPIDRRO_EL0. EL0 writes TPIDR_EL0, reads the token, and tries to
     /// overwrite it. The case wants the token read, TPIDR_EL0 written, EC 0 with ELR_EL1 at the
     /// third instruction, and the token intact.
+    ///
+    /// ```text
+    ///   EL0   msr tpidr_el0, x9      done
+    ///         mrs x10, tpidrro_el0   done
+    ///         msr tpidrro_el0, x9    UNDEFINED --> EL1, EC 0
+    /// ```
     ///
     /// No hypervisor needs to trap these registers, and all must switch them: they belong to the
     /// vCPU. KVM, for one, saves them by hand on each world switch. If TPIDR_EL0 is forgotten,
