@@ -404,8 +404,8 @@ case! {
     /// The caller's vCPU must not be entered again, the others must stop, and output that the guest
     /// has written to its console has to be out before the process ends: the line above is such
     /// output. A hypervisor that returns from the call, if only while it is shutting down, runs the
-    /// guest behind a point where it expects nothing; Linux prints "Power down failed" or spins for
-    /// ever with interrupts off. One that kills itself at once cuts the guest's last line.
+    /// guest behind a point where it expects nothing: Linux's init then exits, and the guest panics
+    /// while it shuts down. One that kills itself at once cuts the guest's last line.
     "hypercall.system_off": "SYSTEM_OFF ends the VM and does not return";
     reference: "DEN 0022: SYSTEM_OFF";
     needs: Needs::PSCI.and(Needs::ENDS_VM);
