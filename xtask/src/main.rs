@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! run, list    guest ELF + monitor (release), then `anyvisor run` or `anyvisor list`
+//! explain      a case: its lesson, and the guest and the monitor in turn as it runs
 //! test         guest ELF and Image, QEMU if it can be had, then `cargo test --workspace`
 //! test --engine hvf  the API's contract on Apple's framework: what disagrees, as a file
 //! test --loom  what vCPUs share, in every order of steps
@@ -33,6 +34,7 @@ mod contract;
 mod debian;
 mod diff;
 mod doctor;
+mod explain;
 mod fuzz;
 mod guest;
 mod image;
@@ -76,6 +78,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Print the cases that the kernel's ELF file holds, or the table of instructions.
     List(list::Args),
+    /// Print what a case teaches, run it, and show what guest and hypervisor do in turn.
+    Explain(explain::Args),
     /// Format, lints, house rules, the guest's build, the macOS side: what CI insists on.
     Check(check::Args),
     /// Measure: speed beside QEMU's, start-up, memory, each with what it is meant to be.
@@ -97,6 +101,7 @@ fn main() -> ExitCode {
         Command::Diff(args) => diff::run(&ws, &args),
         Command::Fuzz(args) => fuzz::run(&ws, &args),
         Command::List(args) => list::run(&ws, &args),
+        Command::Explain(args) => explain::run(&ws, &args),
         Command::Check(args) => check::run(&ws, &args),
         Command::Bench(args) => bench::run(&ws, &args),
         Command::Doctor => doctor::run(&ws),

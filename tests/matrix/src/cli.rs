@@ -1,6 +1,7 @@
 //! The command line: one program, a subcommand for each thing one does with a run of the suite.
 
 use crate::{report, run};
+use crate::{explain, run};
 use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::process::ExitCode;
@@ -27,6 +28,11 @@ pub enum Command {
     /// The exit status is 0 if all cases passed, were skipped or differ as known, 1 if one failed
     /// or the records are not whole or do not fit together, 2 for a file that cannot be read.
     Report(report::Args),
+    /// Print a case's lesson, run it, and show what the guest and the hypervisor did in turn
+    ///
+    /// The exit status is 0 if the case passed or was skipped, 1 if it failed, 2 for a command
+    /// line or a file that does not fit.
+    Explain(explain::Args),
 }
 
 impl Command {
@@ -38,6 +44,7 @@ impl Command {
         Ok(match self {
             Self::Run(args) => run::main(&args)?,
             Self::Report(args) => report::main(&args)?,
+            Self::Explain(args) => explain::main(&args)?,
         })
     }
 }

@@ -29,6 +29,7 @@ pub mod lines;
 pub mod listen;
 pub mod monitor;
 pub mod process;
+pub mod explain;
 pub mod record;
 pub mod report;
 pub mod results;
