@@ -6,6 +6,8 @@
 //! test --engine hvf  the API's contract on Apple's framework: what disagrees, as a file
 //! test --loom  what vCPUs share, in every order of steps
 //! matrix       the cases on every hypervisor that is here: one table
+//! mutants      the cases on an engine with one bug at a time: which of them find it
+//! lab          a failing case, its trace and no name: find the bug
 //! diff         random instructions on our CPU and on QEMU's
 //! fuzz         random sequences against the GIC's model and the C API, steered by coverage
 //! bench        the kernel's benchmarks on the monitor and on QEMU, start-up, memory
@@ -36,6 +38,7 @@ mod image;
 mod list;
 mod macos;
 mod matrix;
+mod mutants;
 mod offline;
 mod progress;
 mod qemu;
@@ -64,6 +67,10 @@ enum Command {
     Test(test::Args),
     /// Run every guest case on every hypervisor that is here, and print one table.
     Matrix(matrix::Args),
+    /// Run every guest case on our engine with each seeded bug: which cases find it.
+    Mutants(mutants::Args),
+    /// Find a bug: a case that fails, what it teaches, and the trace.
+    Lab(mutants::LabArgs),
     /// Run random instructions on our CPU and on QEMU's: what differs, and how to see it again.
     Diff(diff::Args),
     /// Let libFuzzer look for sequences that break the GIC's model or the C API.
@@ -87,6 +94,8 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&ws, &args),
         Command::Test(args) => test::run(&ws, &args),
         Command::Matrix(args) => matrix::run(&ws, &args),
+        Command::Mutants(args) => mutants::run(&ws, &args),
+        Command::Lab(args) => mutants::lab(&ws, &args),
         Command::Diff(args) => diff::run(&ws, &args),
         Command::Fuzz(args) => fuzz::run(&ws, &args),
         Command::List(args) => list::run(&ws, &args),

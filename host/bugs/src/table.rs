@@ -127,9 +127,9 @@ bugs! {
     }
     "syndrome" {
         IssSizeWrong "iss-size-wrong" "host/cpu/src/interp/memory.rs" {
-            mistake: "The syndrome of a stage-2 data abort calls every access one of a byte",
-            hint: "A monitor emulates an access from the syndrome alone. What does it read there, \
-                   and what did the guest write?",
+            mistake: "The syndrome of a stage-2 data abort calls a doubleword a word",
+            hint: "A monitor emulates an access from the syndrome alone. What does it read there, and \
+                   what did the guest write?",
             rule: "ISS.SAS is the size of the access: 0b00 a byte to 0b11 a doubleword (DDI 0487, \
                    ESR_ELx, ISS encoding for Data Aborts)",
         }
@@ -275,7 +275,7 @@ bugs! {
                    Translation fault at level 0 (DDI 0487 D8.2)",
         }
         Tg1LikeTg0 "tg-1-like-tg-0" "host/cpu/src/mmu/regime.rs" {
-            mistake: "TCR_EL1.TG1 is decoded with TG0's table of granules",
+            mistake: "TCR_EL1.TG1 = 01 is taken for 64 KiB, which is what TG0 = 01 means",
             hint: "Both halves choose a granule. Is it written in the same way?",
             rule: "TG0: 00 4 KiB, 01 64 KiB, 10 16 KiB; TG1: 01 16 KiB, 10 4 KiB, 11 64 KiB (DDI \
                    0487, TCR_EL1)",
@@ -304,11 +304,11 @@ bugs! {
             rule: "With TCR_EL1.AS = 1 the ASID has 16 bits, if ID_AA64MMFR0_EL1.ASIDBits says so \
                    (DDI 0487, TCR_EL1.AS)",
         }
-        CrossingInOnePage "crossing-in-one-page" "host/cpu/src/interp/memory.rs" {
-            mistake: "An unaligned access over a page's end goes on at the start of the same page",
-            hint: "Two pages that are neighbours for the guest need not be neighbours in memory.",
-            rule: "Each byte of an unaligned access is translated for itself (DDI 0487 B2.5, \
-                   unaligned data access)",
+        SecondPageUnchecked "second-page-unchecked" "host/cpu/src/interp/memory.rs" {
+            mistake: "An unaligned access over a page's end needs the right to the first page only",
+            hint: "Two pages that are neighbours need not have the same rights.",
+            rule: "Each byte of an unaligned access is translated and checked for itself (DDI 0487 \
+                   B2.5, unaligned data access)",
         }
         AlignmentUnchecked "alignment-unchecked" "host/cpu/src/interp/memory.rs" {
             mistake: "SCTLR_EL1.A does not make unaligned accesses fault",
@@ -416,12 +416,11 @@ bugs! {
             rule: "A stage-1 walk accesses memory by IPA: stage 2 permissions apply to it (DDI \
                    0487 D8.1; AArch64.S1Walk)",
         }
-        IpaOfPage "ipa-of-page" "host/cpu/src/interp/memory.rs" {
-            mistake: "The exit's IPA is that of the page: the bits that HPFAR does not have were \
-                      not taken from FAR",
-            hint: "A device has more than one register in a page.",
-            rule: "HPFAR_EL2.FIPA holds bits 12 and up of the faulting IPA; the bits below are \
-                   those of FAR_EL2 (DDI 0487, HPFAR_EL2)",
+        ExitFarOfPage "exit-far-of-page" "host/cpu/src/interp/memory.rs" {
+            mistake: "The exit's virtual address is that of the page, without the offset in it",
+            hint: "An exit has two addresses. Compare both with those of the access.",
+            rule: "FAR_EL2 holds the virtual address that faulted, all of its bits; only the IPA in \
+                   HPFAR_EL2 is one of a page (DDI 0487, FAR_EL2, HPFAR_EL2)",
         }
     }
     "MMIO" {
@@ -539,9 +538,9 @@ bugs! {
             rule: "CPU_ON returns INVALID_ADDRESS if the entry point is known to be invalid (DEN \
                    0022, CPU_ON, return codes)",
         }
-        CpuOnContextLost "cpu-on-context-lost" "host/monitor/src/cpu.rs" {
+        CpuOnContextLost "cpu-on-context-lost" "host/monitor/src/trap/psci.rs" {
             mistake: "A vCPU that CPU_ON starts finds 0 in X0 instead of its context",
-            hint: "Three arguments of CPU_ON: two decide who starts and where.",
+            hint: "CPU_ON has three arguments, and two of them decide who starts and where.",
             rule: "X0 of the core that is switched on holds the context_id of the call (DEN 0022, \
                    CPU_ON; initial core configuration)",
         }

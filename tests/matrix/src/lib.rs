@@ -3,5 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod lab;
+pub mod mutants;
 pub mod record;
 pub mod run;

@@ -199,6 +199,10 @@ impl Regime {
             |half: usize| [tbi[half], tbi_code[half]].map(|ignored| if ignored { 56 } else { 64 });
         let output_bits =
             PA_BITS[ips.min(PA_BITS.len() - 1)].min(PA_BITS[pa_range(cpu.ipa_bits) as usize]);
+        let granule1 = match tcr::granule1(tcr) {
+            Granule::K16 if is(Bug::Tg1LikeTg0) => Granule::K64,
+            granule => granule,
+        };
         let mut regime = Self {
             enabled,
             context: asid(tcr, ttbr[usize::from(has(tcr::A1))])
@@ -217,17 +221,7 @@ impl Regime {
                 Half {
                     disabled: has(tcr::EPD1),
                     ignores_limits: has(tcr::HPD1),
-                    ..Half::of(
-                        ttbr[1],
-                        if is(Bug::Tg1LikeTg0) {
-                            tcr::granule0(tcr >> 16)
-                        } else {
-                            tcr::granule1(tcr)
-                        },
-                        size[1],
-                        tops(1),
-                        output_bits,
-                    )
+                    ..Half::of(ttbr[1], granule1, size[1], tops(1), output_bits)
                 },
             ],
             output_bits,
