@@ -191,6 +191,8 @@ bugs! {
             hint: "HVC carries sixteen bits of its own.",
             rule: "ISS[15:0] of EC 0x16 is the immediate of the HVC (DDI 0487, ESR_ELx, ISS \
                    encoding for HVC)",
+            unseen: "The syndrome of an HVC goes to the monitor alone, whose calls are SMCCC's: it \
+                     has to ignore the immediate, and nothing comes back to the guest.",
         }
     }
     "permissions" {
@@ -310,7 +312,7 @@ bugs! {
             rule: "Each byte of an unaligned access is translated and checked for itself (DDI 0487 \
                    B2.5, unaligned data access)",
         }
-        AlignmentUnchecked "alignment-unchecked" "host/cpu/src/interp/memory.rs" {
+        AlignmentUnchecked "alignment-unchecked" "host/cpu/src/mmu/regime.rs" {
             mistake: "SCTLR_EL1.A does not make unaligned accesses fault",
             hint: "Whether an unaligned access is allowed depends on where it goes and on one \
                    control bit.",
@@ -813,8 +815,8 @@ bugs! {
         WatchpointFarOff "watchpoint-far-off" "host/cpu/src/debug.rs" {
             mistake: "FAR_EL1 of a watchpoint is the access's first byte, watched or not",
             hint: "A debugger asks which of its variables was touched.",
-            rule: "FAR_EL1 holds an address between the lowest watched byte that was accessed and \
-                   the highest address of the access (DDI 0487 D2.10, determining the memory \
+            rule: "FAR_EL1 holds an address in an aligned block, no larger than DC ZVA's, that \
+                   holds a watched byte of the access (DDI 0487 D2.10, determining the memory \
                    location)",
         }
         WatchpointBasIgnored "watchpoint-bas-ignored" "host/cpu/src/debug.rs" {
@@ -949,9 +951,11 @@ bugs! {
             mistake: "A store-exclusive succeeds at another address than the load-exclusive, if \
                       the values agree",
             hint: "A lock was taken that nobody had looked at.",
-            rule: "A store-exclusive to another location than the marked one may fail and must \
-                   not pass the global monitor for it (DDI 0487 B2.12, load-exclusive and store- \
-                   exclusive usage)",
+            rule: "A pair of load-exclusive and store-exclusive is one to the same address (DDI 0487 \
+                   B2.12, load-exclusive and store-exclusive instruction usage restrictions)",
+            unseen: "For a store-exclusive to another address than the load-exclusive's the manual \
+                     lets both happen (CONSTRAINED UNPREDICTABLE: it passes or fails), so no guest \
+                     may rely on either.",
         }
     }
     "system registers" {

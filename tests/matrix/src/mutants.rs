@@ -285,17 +285,23 @@ fn search(
 
 /// Leaves out what may have been an accident: a machine that is busy, or a case that is not as
 /// sure as it should be. If there are few findings each has to come again; if there are more, only
-/// those of a case that did not end. (Where nothing ends, the first one speaks for all.)
+/// those of a case that did not end, which then has to end without the bug. (Where nothing ends,
+/// the first one speaks for all.)
 fn confirm(watch: &Watch<'_>, bug: Option<&str>, found: Vec<Finding>) -> Vec<Finding> {
     let patient = Watch { timeout: PATIENCE * watch.timeout, ..*watch };
-    let once = |case: &str| patient.run(bug, &mut vec![case], 1, 1).pop();
+    let once = |bug: Option<&str>, case: &str| patient.run(bug, &mut vec![case], 1, 1).pop();
+    let with_and_without = |case: &str| {
+        let with = once(bug, case)?;
+        let fair = !with.how.is_late() || bug.is_none() || once(None, case).is_none();
+        fair.then_some(with)
+    };
     let few = found.len() < FEW;
     let nothing_ends = found.len() >= LATE && found.iter().all(|finding| finding.how.is_late());
-    if nothing_ends && once(&found[0].case).is_some_and(|finding| finding.how.is_late()) {
+    if nothing_ends && with_and_without(&found[0].case).is_some_and(|it| it.how.is_late()) {
         return found;
     }
     let again = |finding: Finding| match finding.how.is_late() || few {
-        true => (0..AGAIN.0).filter_map(|_| once(&finding.case)).nth(AGAIN.1 - 1),
+        true => (0..AGAIN.0).filter_map(|_| with_and_without(&finding.case)).nth(AGAIN.1 - 1),
         false => Some(finding),
     };
     found.into_iter().filter_map(again).collect()

@@ -396,7 +396,7 @@ impl<'a> Interp<'a> {
     fn unaligned_faults(&self, access: Access, va: u64, bytes: u32, atomic: bool) -> bool {
         let regime = &self.cpu.regime;
         let strict = atomic || access.ordered && !regime.unaligned_ordered;
-        regime.check_alignment && !is(Bug::AlignmentUnchecked) || strict && !inside_16(va, bytes)
+        regime.check_alignment || strict && !inside_16(va, bytes)
     }
 
     /// The pages of the first and the last byte of an access, all checks done.
