@@ -60,6 +60,10 @@ pub struct Run {
     /// The machines' interrupt controller (default: what each case needs)
     #[arg(long, value_enum, value_name = "WHICH")]
     pub gic: Option<Gic>,
+    /// Keep each case's exits and injected events, so many at most (the first and the last), in
+    /// the outcomes of --format json
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1000", value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    pub events: Option<u32>,
     /// Stop a case after this many seconds
     #[arg(long, value_name = "S", default_value = "10", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Duration,

@@ -8,7 +8,7 @@ use crate::image::{CaseInfo, Image, ImageError, cases};
 use crate::machine::{Config, Machine, SetupError};
 use crate::qos::Class;
 use crate::ram::RamRange;
-use crate::report::{self, Report, reporter};
+use crate::report::{self, Format, Report, reporter};
 use crate::run::Stop;
 use crate::seam;
 use crate::seeded;
@@ -68,6 +68,9 @@ pub enum UsageError {
         /// What was asked for, and what there is.
         error: NoSuchCase,
     },
+    /// Events have a place in one format only.
+    #[error("--events puts the events into the outcomes of --format json: give both")]
+    EventsNeedJson,
     /// There is no VM to be had.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -99,7 +102,11 @@ pub fn run(args: &Run) -> Result<ExitCode, UsageError> {
 
     let trace = args.trace == Some(Trace::Exits);
     let gic = args.gic.map(|gic| gic == Gic::V3);
-    let suite = Suite { image: &image, ram, timeout: args.timeout, gic, trace };
+    let events = args.events.map(|events| events as usize);
+    if events.is_some() && args.format != Format::Json {
+        return Err(UsageError::EventsNeedJson);
+    }
+    let suite = Suite { image: &image, ram, timeout: args.timeout, gic, trace, events };
     let mut report = reporter(args.format, args.figures);
     let summary = match args.jobs {
         1 => run_all(&suite, &chosen, report.as_mut())?,
@@ -186,6 +193,7 @@ pub fn boot(args: &Boot) -> Result<ExitCode, UsageError> {
         seal: false,
         timeout: args.timeout,
         trace: args.trace == Some(Trace::Exits),
+        events: None,
         qos: &args.qos,
     };
     let mut machine = Machine::new(&config, Console::stdout())?;

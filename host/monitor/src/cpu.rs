@@ -36,6 +36,8 @@ pub struct Cpu {
     pub(crate) board: Arc<Board>,
     pub(crate) number: u8,
     pub(crate) lines: Lines,
+    /// The lines as the timeline has them, see [`crate::watch`].
+    pub(crate) lines_told: Lines,
     pub(crate) expect: Expectations,
     pub(crate) record: Record,
     /// How many times the virtual timer's exit came.
@@ -101,6 +103,7 @@ pub fn live(
         match board.processors.wait(number) {
             Order::Start(start) => {
                 let left = cpu.start(start);
+                cpu.tell_leave(&left);
                 cpu.leave_gic();
                 cpu.halted = !matches!(left, Leave::Off);
                 if let Leave::Stop(stop) = left {
@@ -142,6 +145,7 @@ impl Cpu {
             board: board.clone(),
             number,
             lines: Lines::default(),
+            lines_told: Lines::default(),
             expect: Expectations::default(),
             record: Record::default(),
             vtimer_exits: 0,
@@ -161,6 +165,7 @@ impl Cpu {
         self.waits = Waits::default();
         self.cancel_requested = false;
         self.expect.drop_unmet();
+        self.tell_start(start);
         match self.boot_state(start) {
             Ok(()) => self.run(),
             Err(error) => Stop::Refused(error).into(),

@@ -62,4 +62,5 @@ pub mod suite;
 pub mod timeline;
 pub mod trap;
 pub mod walk;
+pub mod watch;
 pub mod workers;

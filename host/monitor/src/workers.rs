@@ -105,6 +105,9 @@ fn spawn(args: &Run, cases: &[&str]) -> Result<Child, std::io::Error> {
         Some(Trace::Instructions) => command.args(["--trace", "instructions"]),
         None => &mut command,
     };
+    if let Some(events) = args.events {
+        command.arg(format!("--events={events}"));
+    }
     if let Some(gic) = args.gic {
         command.args(["--gic", gic.name()]);
     }

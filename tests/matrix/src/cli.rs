@@ -1,6 +1,6 @@
 //! The command line: one program, a subcommand for each thing one does with a run of the suite.
 
-use crate::{lab, mutants, run};
+use crate::{lab, mutants, report, run};
 use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::process::ExitCode;
@@ -29,6 +29,11 @@ pub enum Command {
     Mutants(mutants::Args),
     /// Show what a bug does, and not which it is: a lab, with a hint and a solution
     Lab(lab::Args),
+    /// Make reports of what runs left, of one machine or of a fleet
+    ///
+    /// The exit status is 0 if all cases passed, were skipped or differ as known, 1 if one failed
+    /// or the records are not whole or do not fit together, 2 for a file that cannot be read.
+    Report(report::Args),
 }
 
 impl Command {
@@ -41,6 +46,7 @@ impl Command {
             Self::Run(args) => run::main(&args)?,
             Self::Mutants(args) => mutants::main(&args)?,
             Self::Lab(args) => lab::main(&args)?,
+            Self::Report(args) => report::main(&args)?,
         })
     }
 }

@@ -6,4 +6,5 @@ pub mod cli;
 pub mod lab;
 pub mod mutants;
 pub mod record;
+pub mod report;
 pub mod run;

@@ -214,19 +214,22 @@ impl Interp<'_> {
                     return Leave::Debug;
                 }
             }
-            let pc = self.cpu.pc;
+            let (pc, regime) = (self.cpu.pc, self.cpu.regime.code);
             let done = if DEBUG_ON {
                 self.run_debugged::<TRACE_ON>(code, pc)
             } else {
                 match code.block(self, pc) {
-                    Ok(ops) => {
+                    Ok(ops) => loop {
                         self.left -= ops.len() as i64;
                         let done = self.run_block::<TRACE_ON>(pc, ops);
                         if done.is_err() {
                             self.left += self.unfinished() as i64;
+                            break done;
                         }
-                        done
-                    }
+                        if self.next != pc || !self.goes_round(regime, bell) {
+                            break done;
+                        }
+                    },
                     Err(stopped) => Err(stopped),
                 }
             };
@@ -239,6 +242,17 @@ impl Interp<'_> {
                 }
             }
         }
+    }
+
+    /// Whether a block that branched to itself may do so without a look for it: nothing has
+    /// happened that a look would have to know.
+    #[inline(always)]
+    fn goes_round(&self, regime: u32, bell: &Attention) -> bool {
+        self.left > 0
+            && bell.pending() == 0
+            && self.stale == Stale::Nothing
+            && self.cpu.regime.code == regime
+            && !self.cpu.pstate.any(pstate::BTYPE)
     }
 
     /// Takes the exception that stopped an instruction; true if it was none, and the run pauses.

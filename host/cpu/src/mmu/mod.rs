@@ -4,6 +4,7 @@
 //!   VA --tlb.rs--> host page                          the fast path
 //!    |
 //!    +--refill: the last-level table is known, and the descriptor is like others   (attributes.rs)
+//!    |          and if it goes on page by page, so are the next ones               (ahead.rs)
 //!    |
 //!    +--regime.rs: which table, how wide, on at all
 //!    +--tables.rs: the last-level table, if it is known
@@ -16,6 +17,7 @@
 //! Left out: 52-bit addresses, big-endian table walks, E0PD, the HWU bits of HPDS2. The ID
 //! registers say so.
 
+mod ahead;
 pub mod attributes;
 pub mod domain;
 pub mod invalidate;
@@ -254,8 +256,16 @@ pub fn refill<'m>(
     if !regime.tags_alike && walk::for_data_alone(regime, va) {
         rights &= !rights::EXEC;
     }
-    let kept = Attributes { rights, ..like };
-    tlb.fill(Entry::new(regime, va, ipa, kept, half.page_bits(), host));
+    let attributes = Attributes { rights, ..like };
+    tlb.fill(Entry::new(regime, va, ipa, attributes, half.page_bits(), host));
+    if tlb.follow(va) && half.page_bits() == ahead::PAGE_BITS {
+        ahead::read_ahead(
+            regime,
+            tlb,
+            map,
+            &ahead::Filled { va, descriptor: entry, attributes, perms },
+        );
+    }
     host.get(map).ok_or(unmapped)
 }
 
@@ -321,6 +331,7 @@ fn settle<'m>(
     }
     let attributes = Attributes { rights: rights & allowed, ..leaf.attributes() };
     tlb.fill(Entry::new(&cpu.regime, va, leaf.ipa, attributes, leaf.span_bits, host));
+    tlb.follow(va);
     Ok(Place { ipa: leaf.ipa, page, device: leaf.device && !fetch, guarded: leaf.guarded() })
 }
 

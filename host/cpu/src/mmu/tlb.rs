@@ -152,6 +152,8 @@ pub struct Tlb {
     pub tables: Tables,
     /// The piece of guest memory that translations last led to.
     pub recent: Recent,
+    /// VA bits 63:12 behind the page that was last filled in.
+    following: u64,
     /// How it hears of other vCPUs' maintenance, and they of its.
     pub member: Option<Member>,
 }
@@ -190,6 +192,15 @@ impl Tlb {
             self.remember_large(bits, untagged(entry.page << 12) >> bits);
         }
         self.entries.0[entry.page as usize % ENTRIES] = entry;
+    }
+
+    /// Remembers that the page of `va` was filled in; whether it follows the one before it.
+    #[inline(always)]
+    pub fn follow(&mut self, va: u64) -> bool {
+        let page = va >> 12;
+        let follows = page == self.following;
+        self.following = page + 1;
+        follows
     }
 
     #[inline(never)]

@@ -62,6 +62,20 @@ pub fn arch_features(id: u32) -> i64 {
     }
 }
 
+/// How many registers from X1 on a function takes.
+pub fn arguments(id: u32) -> u8 {
+    match id {
+        smccc::SMCCC_ARCH_FEATURES | smccc::PSCI_FEATURES | id::CANCEL => 1,
+        smccc::PSCI_AFFINITY_INFO_32 | smccc::PSCI_AFFINITY_INFO_64 => 2,
+        id::VTIMER | id::INJECT_MSI => 2,
+        smccc::PSCI_CPU_ON_32 | smccc::PSCI_CPU_ON_64 => 3,
+        smccc::PSCI_CPU_SUSPEND_32 | smccc::PSCI_CPU_SUSPEND_64 => 3,
+        id::PROTECT | id::INJECT | id::INJECT_SPI => 3,
+        id::EXPECT_EXIT => 7,
+        _ => 0,
+    }
+}
+
 /// A function's name, for people.
 pub fn name(id: u32) -> &'static str {
     match id {

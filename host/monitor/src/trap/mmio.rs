@@ -142,16 +142,20 @@ fn refuse(seen: Seen, why: &str) -> Stop {
     ))
 }
 
-/// The instruction word at a virtual address; `None`: not in RAM.
-pub(crate) fn fetch(cpu: &Cpu, pc: u64) -> Result<Option<u32>, WalkError> {
+/// The vCPU's stage 1.
+pub(crate) fn stage1(cpu: &Cpu) -> Stage1 {
     let register = |reg| cpu.vcpu.get_sys_reg(reg).unwrap_or_default();
-    let stage1 = Stage1 {
+    Stage1 {
         sctlr: register(SysReg::SCTLR_EL1),
         tcr: register(SysReg::TCR_EL1),
         ttbr0: register(SysReg::TTBR0_EL1),
         ttbr1: register(SysReg::TTBR1_EL1),
-    };
+    }
+}
+
+/// The instruction word at a virtual address; `None`: not in RAM.
+pub(crate) fn fetch(cpu: &Cpu, pc: u64) -> Result<Option<u32>, WalkError> {
     let ram = cpu.board.ram();
-    let ipa = stage1.translate(pc, |at| ram.as_ref()?.read_u64(at))?;
+    let ipa = stage1(cpu).translate(pc, |at| ram.as_ref()?.read_u64(at))?;
     Ok(ram.as_ref().and_then(|ram| ram.read_u32(ipa)))
 }
