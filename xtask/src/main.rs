@@ -7,6 +7,8 @@
 //! test --engine hvf  the API's contract on Apple's framework: what disagrees, as a file
 //! test --loom  what vCPUs share, in every order of steps
 //! matrix       the cases on every hypervisor that is here: one table
+//! mutants      the cases on an engine with one bug at a time: which of them find it
+//! lab          a failing case, its trace and no name: find the bug
 //! report       JUnit XML, one HTML page, one file of records out of many
 //! diff         random instructions on our CPU and on QEMU's
 //! fuzz         random sequences against the GIC's model and the C API, steered by coverage
@@ -41,6 +43,7 @@ mod image;
 mod list;
 mod macos;
 mod matrix;
+mod mutants;
 mod offline;
 mod progress;
 mod qemu;
@@ -70,6 +73,10 @@ enum Command {
     Test(test::Args),
     /// Run every guest case on every hypervisor that is here, and print one table.
     Matrix(matrix::Args),
+    /// Run every guest case on our engine with each seeded bug: which cases find it.
+    Mutants(mutants::Args),
+    /// Find a bug: a case that fails, what it teaches, and the trace.
+    Lab(mutants::LabArgs),
     /// Make reports of what runs of the suite left, and one run of many.
     Report(report::Args),
     /// Run random instructions on our CPU and on QEMU's: what differs, and how to see it again.
@@ -97,6 +104,8 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&ws, &args),
         Command::Test(args) => test::run(&ws, &args),
         Command::Matrix(args) => matrix::run(&ws, &args),
+        Command::Mutants(args) => mutants::run(&ws, &args),
+        Command::Lab(args) => mutants::lab(&ws, &args),
         Command::Report(args) => report::run(&ws, &args),
         Command::Diff(args) => diff::run(&ws, &args),
         Command::Fuzz(args) => fuzz::run(&ws, &args),

@@ -30,6 +30,8 @@ pub mod listen;
 pub mod monitor;
 pub mod process;
 pub mod explain;
+pub mod lab;
+pub mod mutants;
 pub mod record;
 pub mod report;
 pub mod results;
