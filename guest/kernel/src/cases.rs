@@ -37,6 +37,7 @@ mod smp;
 mod smp_all;
 mod smp_maintenance;
 mod stage2;
+mod stress;
 mod timer;
 mod timer_control;
 mod timer_el0;

@@ -262,7 +262,7 @@ case! {
     }
 }
 
-/// What a CPU finds at its entry: X0, CurrentEL, DAIF, SPSel, SCTLR_EL1, MPIDR_EL1.
+/// What a CPU finds at its entry: X0, CurrentEL, DAIF, SPSel, SCTLR_EL1, MPIDR_EL1; then a one.
 #[repr(C, align(64))]
 struct Found(UnsafeCell<[u64; 8]>);
 
@@ -287,6 +287,9 @@ extern "C" fn look_and_leave() {
         "stp x3, x4, [x1, #16]",
         "stp x5, x6, [x1, #32]",
         "dmb sy",
+        "mov x2, #1",
+        "str x2, [x1, #48]",
+        "dmb sy",
         "mov x0, {low}",
         "movk x0, {high}, lsl #16",
         "hvc #0",
@@ -302,6 +305,17 @@ fn forget_found() {
     // SAFETY: the line is ours, and holds what is to be seen in memory.
     unsafe { asm!("dc civac, {at}", at = in(reg) FOUND.0.get()) };
     barrier::dsb(barrier::SY);
+}
+
+/// What was found, once it is there.
+fn found() -> Option<[u64; 6]> {
+    forget_found();
+    // SAFETY: the one that writes it does so before the mark, and the mark is read first.
+    let mark = unsafe { FOUND.0.get().cast::<u64>().add(6).read_volatile() };
+    barrier::dmb(barrier::SY);
+    // SAFETY: as above.
+    let [x0, level, daif, sp_sel, sctlr, mpidr, ..] = unsafe { FOUND.0.get().read_volatile() };
+    (mark == 1).then_some([x0, level, daif, sp_sel, sctlr, mpidr])
 }
 
 case! {
@@ -329,13 +343,18 @@ case! {
         let contexts =
             [0, 1, u64::MAX, 0x0123_4567_89ab_cdef, 1 << 63, 0xffff_ffff, 1 << 32, 0x8000_0000];
         for context in contexts {
+            // SAFETY: the other CPU is off.
+            unsafe { FOUND.0.get().write_volatile([0; 8]) };
             forget_found();
             let result = cpu_on(target, look_and_leave as *const () as u64, context);
             assert!(result == id::SUCCESS, "CPU_ON answers {result}");
+            let mut seen = None;
+            smp::spin_until(|| {
+                seen = found();
+                seen.is_some()
+            });
             smp::spin_until(|| affinity_info(target) == OFF);
-            forget_found();
-            // SAFETY: the CPU that wrote it is off, and what it wrote is in memory.
-            let [x0, level, daif, sp_sel, sctlr, mpidr, ..] = unsafe { FOUND.0.get().read_volatile() };
+            let [x0, level, daif, sp_sel, sctlr, mpidr] = seen.expect("it was waited for");
             check_eq!(x0, context, "X0");
             check_eq!(level, 1 << 2, "CurrentEL");
             check_eq!(daif, 0b1111 << 6, "DAIF");
