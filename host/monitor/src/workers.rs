@@ -99,6 +99,7 @@ fn spawn(args: &Run, cases: &[&str]) -> Result<Child, std::io::Error> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("run").arg(&args.kernel).args(["--format", "json", "--jobs", "1"]);
     command.arg("--memory").arg(args.memory.to_string());
+    command.args(["--board", args.board.name()]);
     command.arg("--timeout").arg(args.timeout.as_secs_f64().to_string());
     match args.trace {
         Some(Trace::Exits) => command.args(["--trace", "exits"]),
