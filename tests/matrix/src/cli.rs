@@ -1,8 +1,6 @@
 //! The command line: one program, a subcommand for each thing one does with a run of the suite.
 
-use crate::{report, run};
-use crate::{explain, run};
-use crate::{lab, mutants, report, run};
+use crate::{explain, lab, mutants, report, run};
 use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::process::ExitCode;
