@@ -7,6 +7,9 @@
 //! test --engine hvf  the API's contract on Apple's framework: what disagrees, as a file
 //! test --loom  what vCPUs share, in every order of steps
 //! matrix       the cases on every hypervisor that is here: one table
+//! mutants      the cases on an engine with one bug at a time: which of them find it
+//! lab          a failing case, its trace and no name: find the bug
+//! report       JUnit XML, one HTML page, one file of records out of many
 //! diff         random instructions on our CPU and on QEMU's
 //! fuzz         random sequences against the GIC's model and the C API, steered by coverage
 //! bench        the kernel's benchmarks on the monitor and on QEMU, start-up, memory
@@ -16,6 +19,7 @@
 //! workspace    where things are                 progress, command   what a person sees
 //! toolchain    who compiles for the guest       debian/, offline    packages without root
 //! guest, image the kernel: ELF, flat Image      qemu, binutils      other opinions
+//!                                               chromium            who reads a report
 //! ```
 //!
 //! Everything that is fetched lives under `target/tools`; nothing outside `target/` is written,
@@ -26,6 +30,7 @@
 mod bench;
 mod binutils;
 mod check;
+mod chromium;
 mod command;
 mod contract;
 mod debian;
@@ -38,9 +43,11 @@ mod image;
 mod list;
 mod macos;
 mod matrix;
+mod mutants;
 mod offline;
 mod progress;
 mod qemu;
+mod report;
 mod run;
 mod test;
 mod tidy;
@@ -66,6 +73,12 @@ enum Command {
     Test(test::Args),
     /// Run every guest case on every hypervisor that is here, and print one table.
     Matrix(matrix::Args),
+    /// Run every guest case on our engine with each seeded bug: which cases find it.
+    Mutants(mutants::Args),
+    /// Find a bug: a case that fails, what it teaches, and the trace.
+    Lab(mutants::LabArgs),
+    /// Make reports of what runs of the suite left, and one run of many.
+    Report(report::Args),
     /// Run random instructions on our CPU and on QEMU's: what differs, and how to see it again.
     Diff(diff::Args),
     /// Let libFuzzer look for sequences that break the GIC's model or the C API.
@@ -91,6 +104,9 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&ws, &args),
         Command::Test(args) => test::run(&ws, &args),
         Command::Matrix(args) => matrix::run(&ws, &args),
+        Command::Mutants(args) => mutants::run(&ws, &args),
+        Command::Lab(args) => mutants::lab(&ws, &args),
+        Command::Report(args) => report::run(&ws, &args),
         Command::Diff(args) => diff::run(&ws, &args),
         Command::Fuzz(args) => fuzz::run(&ws, &args),
         Command::List(args) => list::run(&ws, &args),

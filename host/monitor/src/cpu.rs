@@ -24,6 +24,7 @@ use crate::reset::ResetState;
 use crate::run::{Leave, Stop};
 use crate::trap::wfx::Waits;
 use anyvisor_arch::pstate;
+use anyvisor_bugs::{Bug, is};
 use applevisor::prelude::{HypervisorError, Reg, SysReg, Vcpu, VcpuConfig};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -183,13 +184,16 @@ impl Cpu {
     /// which wants the same: as after reset with the MMU off, EL1h, all interrupts masked, X0
     /// what was given; all other general registers zero.
     fn boot_state(&self, start: Start) -> Result<(), HypervisorError> {
-        self.reset.put_back(&self.vcpu)?;
+        if !is(Bug::CpuOnStateKept) {
+            self.reset.put_back(&self.vcpu)?;
+        }
         for reg in X {
             self.vcpu.set_reg(reg, 0)?;
         }
         self.vcpu.set_reg(Reg::X0, start.context)?;
         self.vcpu.set_reg(Reg::PC, start.entry)?;
-        self.vcpu.set_reg(Reg::CPSR, pstate::RESET)
+        let open = if is(Bug::CpuOnInterruptsOpen) { pstate::I } else { 0 };
+        self.vcpu.set_reg(Reg::CPSR, pstate::RESET & !open)
     }
 
     fn findings(&mut self, registers: bool) -> Findings {

@@ -11,6 +11,7 @@
 //! is therefore presented again at every entry, until its source lowers it.
 
 use anyvisor_abi::service::{LEVEL_HIGH, LEVEL_PULSE, LINE_FIQ, LINE_IRQ};
+use anyvisor_bugs::{Bug, is};
 use applevisor::prelude::{HypervisorError, InterruptType, Vcpu};
 
 /// Apple's IRQ.
@@ -108,7 +109,7 @@ impl Lines {
         if fiq {
             vcpu.set_pending_interrupt(FIQ, true)?;
         }
-        self.irq.pulse = false;
+        self.irq.pulse = self.irq.pulse && is(Bug::PulseKept);
         self.fiq.pulse = false;
         Ok(())
     }
