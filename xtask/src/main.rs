@@ -5,6 +5,8 @@
 //! test         guest ELF and Image, QEMU if it can be had, then `cargo test --workspace`
 //! test --engine hvf  the API's contract on Apple's framework: what disagrees, as a file
 //! test --loom  what vCPUs share, in every order of steps
+//! matrix       the cases on every hypervisor that is here: one table
+//! report       JUnit XML, one HTML page, one file of records out of many
 //! diff         random instructions on our CPU and on QEMU's
 //! fuzz         random sequences against the GIC's model and the C API, steered by coverage
 //! bench        the kernel's benchmarks on the monitor and on QEMU, start-up, memory
@@ -14,6 +16,7 @@
 //! workspace    where things are                 progress, command   what a person sees
 //! toolchain    who compiles for the guest       debian/, offline    packages without root
 //! guest, image the kernel: ELF, flat Image      qemu, binutils      other opinions
+//!                                               chromium            who reads a report
 //! ```
 //!
 //! Everything that is fetched lives under `target/tools`; nothing outside `target/` is written,
@@ -24,6 +27,7 @@
 mod bench;
 mod binutils;
 mod check;
+mod chromium;
 mod command;
 mod contract;
 mod debian;
@@ -34,9 +38,11 @@ mod guest;
 mod image;
 mod list;
 mod macos;
+mod matrix;
 mod offline;
 mod progress;
 mod qemu;
+mod report;
 mod run;
 mod test;
 mod tidy;
@@ -60,6 +66,10 @@ enum Command {
     Run(run::Args),
     /// Run all tests: the crates' own, and every guest case on every engine that is here.
     Test(test::Args),
+    /// Run every guest case on every hypervisor that is here, and print one table.
+    Matrix(matrix::Args),
+    /// Make reports of what runs of the suite left, and one run of many.
+    Report(report::Args),
     /// Run random instructions on our CPU and on QEMU's: what differs, and how to see it again.
     Diff(diff::Args),
     /// Let libFuzzer look for sequences that break the GIC's model or the C API.
@@ -82,6 +92,8 @@ fn main() -> ExitCode {
     let outcome = workspace::Workspace::find().and_then(|ws| match cli.command {
         Command::Run(args) => run::run(&ws, &args),
         Command::Test(args) => test::run(&ws, &args),
+        Command::Matrix(args) => matrix::run(&ws, &args),
+        Command::Report(args) => report::run(&ws, &args),
         Command::Diff(args) => diff::run(&ws, &args),
         Command::Fuzz(args) => fuzz::run(&ws, &args),
         Command::List(args) => list::run(&ws, &args),

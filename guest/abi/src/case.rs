@@ -12,6 +12,8 @@ pub const MAGIC: u32 = u32::from_le_bytes(*b"CASE");
 pub const VERSION: u32 = 1;
 /// Size of a record in bytes.
 pub const RECORD_SIZE: usize = 448;
+/// Room for a name, in bytes.
+pub const NAME_SIZE: usize = 56;
 
 /// A short text inside a record: UTF-8, padded with zero bytes.
 #[derive(Clone, Copy)]
@@ -108,7 +110,7 @@ pub struct CaseRecord {
     needs: Needs,
     _zero: u32,
     run: fn(),
-    name: Text<56>,
+    name: Text<NAME_SIZE>,
     claim: Text<256>,
     reference: Text<112>,
 }

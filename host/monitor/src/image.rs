@@ -22,6 +22,7 @@ pub use cases::{CaseInfo, cases};
 use crate::boards::FdtPlace;
 use crate::ram::{Perms, RamRange};
 use anyvisor_abi::case::CaseError;
+use anyvisor_abi::lesson::LessonError;
 use anyvisor_abi::map::FDT_SPACE;
 
 /// A kernel, ready to be copied into RAM.
@@ -38,6 +39,8 @@ pub struct Image<'a> {
 pub struct Segment<'a> {
     /// Guest-physical address.
     pub ipa: u64,
+    /// Its address as linked, which debug information goes by.
+    pub linked: u64,
     /// Bytes in memory: those of `data`, then zeros.
     pub size: u64,
     /// The bytes that the file has.
@@ -164,6 +167,26 @@ pub enum ImageError {
     /// A case table that cannot be read.
     #[error("section .cases: {0}")]
     Cases(#[from] CaseError),
+    /// Lessons that cannot be read, or are not of these cases.
+    #[error("section .lessons: {0}")]
+    Lessons(#[from] LessonsError),
+}
+
+/// What is wrong with the section `.lessons`.
+#[derive(Debug, thiserror::Error)]
+pub enum LessonsError {
+    /// It is malformed.
+    #[error(transparent)]
+    Records(#[from] LessonError),
+    /// A name that no case has.
+    #[error("a lesson is of {0:?}, which is no case of this kernel")]
+    NoCase(String),
+    /// A case with two lessons.
+    #[error("{0} has two lessons")]
+    Twice(String),
+    /// A case without one.
+    #[error("{0} has no lesson")]
+    NoLesson(String),
 }
 
 impl<'a> Image<'a> {

@@ -2,7 +2,7 @@
 
 use crate::console::Console;
 use crate::image::{CaseInfo, Image};
-use crate::ktap::{self, Said};
+use crate::ktap::{self, GuestReport, Said};
 use crate::machine::{Config, Machine, SetupError};
 use crate::ram::RamRange;
 use crate::record::Counts;
@@ -78,6 +78,8 @@ pub struct Suite<'a> {
     pub gic: Option<bool>,
     /// Print a line for each exit.
     pub trace: bool,
+    /// Keep so many events of each case, if any.
+    pub events: Option<usize>,
 }
 
 impl Suite<'_> {
@@ -97,6 +99,7 @@ impl Suite<'_> {
             seal: true,
             timeout: Some(self.timeout),
             trace: self.trace,
+            events: self.events,
             qos: &[],
         };
         let mut machine = Machine::new(&config, Console::capture())?;
@@ -108,7 +111,8 @@ impl Suite<'_> {
             complaints.extend(report.complaints);
             exits.add(&report.exits);
         }
-        let (verdict, reasons) = judge(case, &stop, &console, complaints);
+        let report = ktap::parse(&console);
+        let (verdict, reasons) = judge(case, &stop, &report, complaints);
         let failed = verdict == Verdict::Failed;
         Ok(Outcome {
             name: case.name.clone(),
@@ -119,8 +123,8 @@ impl Suite<'_> {
             console,
             autopsy: if failed { machine.autopsy() } else { String::new() },
             exits,
-            figures: Vec::new(),
-            events: Vec::new(),
+            figures: report.result(&case.name).map_or_else(Vec::new, |line| line.figures.clone()),
+            events: machine.events(),
             time_ns,
         })
     }
@@ -130,10 +134,9 @@ impl Suite<'_> {
 fn judge(
     case: &CaseInfo,
     stop: &Stop,
-    console: &str,
+    report: &GuestReport,
     complaints: Vec<String>,
 ) -> (Verdict, Vec<String>) {
-    let report = ktap::parse(console);
     let result = report.result(&case.name);
     let mut reasons = Vec::new();
     match stop {
@@ -198,11 +201,16 @@ mod tests {
     use super::*;
 
     fn judged(needs: Needs, stop: Stop, lines: &str, complaints: &[&str]) -> (Verdict, String) {
-        let case =
-            CaseInfo { name: "a.b".into(), claim: String::new(), reference: String::new(), needs };
+        let case = CaseInfo {
+            name: "a.b".into(),
+            claim: String::new(),
+            reference: String::new(),
+            needs,
+            lesson: String::new(),
+        };
         let console = format!("KTAP version 1\n1..1\n{lines}");
         let complaints = complaints.iter().map(|c| (*c).to_string()).collect();
-        let (verdict, reasons) = judge(&case, &stop, &console, complaints);
+        let (verdict, reasons) = judge(&case, &stop, &ktap::parse(&console), complaints);
         (verdict, reasons.join("; "))
     }
 

@@ -2,4 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod record;
+pub mod report;
+pub mod run;

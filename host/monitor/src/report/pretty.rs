@@ -3,6 +3,7 @@
 use super::{Report, indented};
 use crate::console::say;
 use crate::suite::{Outcome, Summary, Verdict};
+use crate::timeline::Figure;
 use console::style;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
@@ -13,6 +14,8 @@ pub struct Pretty {
     groups: Vec<Group>,
     failures: Vec<Outcome>,
     skipped: Vec<(String, String)>,
+    /// What was measured, by case; nobody asked: `None`.
+    figures: Option<Vec<(String, Figure)>>,
 }
 
 /// The cases whose names have the same first part.
@@ -26,13 +29,14 @@ struct Group {
 }
 
 impl Pretty {
-    /// A report that has nothing to tell yet.
-    pub fn new() -> Self {
+    /// A report that has nothing to tell yet; with figures, if they are wanted.
+    pub fn new(figures: bool) -> Self {
         Self {
             bar: ProgressBar::no_length(),
             groups: Vec::new(),
             failures: Vec::new(),
             skipped: Vec::new(),
+            figures: figures.then(Vec::new),
         }
     }
 }
@@ -62,6 +66,9 @@ impl Report for Pretty {
             }
         };
         group.time += outcome.time();
+        if let Some(all) = &mut self.figures {
+            all.extend(outcome.figures.iter().map(|one| (outcome.name.clone(), one.clone())));
+        }
         match outcome.verdict {
             Verdict::Passed => group.passed += 1,
             Verdict::Failed => {
@@ -86,6 +93,11 @@ impl Report for Pretty {
         }
         for failure in &self.failures {
             print_failure(failure);
+        }
+        if let Some(figures) = &self.figures {
+            for line in table(figures) {
+                say!("{line}");
+            }
         }
         say!("\n{}", sum(summary));
         say!("exits: {}", summary.exits);
@@ -121,6 +133,30 @@ fn print_failure(outcome: &Outcome) {
     }
 }
 
+/// A line for each figure, the case's name before its first one.
+fn table(figures: &[(String, Figure)]) -> Vec<String> {
+    let widest =
+        |of: &dyn Fn(&(String, Figure)) -> usize| figures.iter().map(of).max().unwrap_or(0);
+    let case_width = widest(&|(case, _)| case.len());
+    let name_width = widest(&|(_, figure)| figure.name.len());
+    let value_width = widest(&|(_, figure)| figure.value.to_string().len());
+    let mut before = None;
+    let mut lines = Vec::with_capacity(figures.len() + 1);
+    if figures.is_empty() {
+        lines.push("\nno figures".into());
+    } else {
+        lines.push("\nfigures:".into());
+    }
+    for (case, Figure { name, value, unit }) in figures {
+        let head = if before == Some(case) { "" } else { case };
+        before = Some(case);
+        lines.push(format!(
+            "  {head:case_width$}  {name:name_width$}  {value:>value_width$} {unit}"
+        ));
+    }
+    lines
+}
+
 fn sum(summary: &Summary) -> String {
     let Summary { passed, failed, skipped, time, .. } = summary;
     let text = format!(
@@ -133,4 +169,29 @@ fn sum(summary: &Summary) -> String {
 
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_stand_in_columns_and_a_case_is_named_once() {
+        let figure = |case: &str, line: &str| (case.to_string(), line.parse().unwrap());
+        let lines = table(&[
+            figure("timer.latency", "p50 1200 ns"),
+            figure("timer.latency", "most 9.5 us"),
+            figure("a.b", "n 3 times"),
+        ]);
+        assert_eq!(
+            lines,
+            [
+                "\nfigures:",
+                "  timer.latency  p50   1200 ns",
+                "                 most   9.5 us",
+                "  a.b            n        3 times",
+            ]
+        );
+        assert_eq!(table(&[]), ["\nno figures"]);
+    }
 }
