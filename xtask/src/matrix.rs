@@ -5,8 +5,8 @@
 
 use crate::command::{Cmd, passthrough, watch};
 use crate::progress::Step;
-use crate::run;
 use crate::workspace::{Workspace, cargo};
+use crate::{qemu, run};
 use anyhow::Result;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,8 +27,16 @@ pub struct Args {
 /// # Errors
 /// One of them cannot be built.
 pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
-    let (guest, _monitor) = run::prepare(ws)?;
-    let cmd = Cmd::new("matrix", program(ws)?).arg("run").arg(&guest.elf).args(&args.args);
+    let (guest, monitor) = run::prepare(ws)?;
+    let program = program(ws)?;
+    let (qemu, no_qemu) = qemu::prepare(ws)?;
+    let cmd = Cmd::new("matrix", program).arg("run").arg(&guest.elf);
+    let cmd = cmd.arg("--image").arg(&guest.image).arg("--monitor").arg(monitor);
+    let cmd = match qemu.system {
+        Some(qemu) => cmd.env("ANYVISOR_QEMU", qemu),
+        None => cmd.env("ANYVISOR_QEMU_MISSING", no_qemu.unwrap_or_default()),
+    };
+    let cmd = cmd.args(&args.args);
     Ok(run::status(passthrough(cmd)?))
 }
 

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::boards;
+use crate::partition::Partition;
 use crate::processors::MOST;
 use crate::qos::Class;
 use crate::report::Format;
@@ -86,6 +87,14 @@ pub struct Run {
     /// Run cases in this many processes at once
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
+    /// Run only this part of the cases: I/N or count:I/N (every Nth), or hash:I/N (by name)
+    #[arg(long, value_name = "I/N", default_value_t = Partition::WHOLE)]
+    pub partition: Partition,
+    /// Run a case that failed again, this many times at most
+    ///
+    /// One that passes then is flaky: it counts as passed, and is named.
+    #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u32).range(..=100))]
+    pub retries: u32,
 }
 
 /// What `list` takes.

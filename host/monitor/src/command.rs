@@ -13,7 +13,7 @@ use crate::run::Stop;
 use crate::seam;
 use crate::seeded;
 use crate::select::{NoSuchCase, select};
-use crate::suite::{Suite, Summary};
+use crate::suite::{Outcome, Suite, Summary, Verdict};
 use crate::workers::{self, WorkerError};
 use anyvisor_bugs::ChooseError;
 use std::io::Read;
@@ -100,6 +100,7 @@ pub fn run(args: &Run) -> Result<ExitCode, UsageError> {
     let chosen = select(&all, &args.cases)
         .map_err(|error| UsageError::Case { path: args.kernel.clone(), error })?;
 
+    let chosen = args.partition.of(chosen, |case| &case.name);
     let trace = args.trace == Some(Trace::Exits);
     let gic = args.gic.map(|gic| gic == Gic::V3);
     let events = args.events.map(|events| events as usize);
@@ -109,7 +110,7 @@ pub fn run(args: &Run) -> Result<ExitCode, UsageError> {
     let suite = Suite { image: &image, ram, timeout: args.timeout, gic, trace, events };
     let mut report = reporter(args.format, args.figures);
     let summary = match args.jobs {
-        1 => run_all(&suite, &chosen, report.as_mut())?,
+        1 => run_all(&suite, &chosen, args.retries, report.as_mut())?,
         _ => workers::run(args, &chosen, report.as_mut())?,
     };
     report.end(&summary);
@@ -119,6 +120,7 @@ pub fn run(args: &Run) -> Result<ExitCode, UsageError> {
 fn run_all(
     suite: &Suite<'_>,
     chosen: &[&CaseInfo],
+    retries: u32,
     report: &mut dyn Report,
 ) -> Result<Summary, UsageError> {
     let start = Instant::now();
@@ -126,7 +128,10 @@ fn run_all(
     report.start(chosen.len());
     for case in chosen {
         report.begin(&case.name);
-        let outcome = suite.run(case)?;
+        let mut outcome = suite.run(case)?;
+        while outcome.verdict == Verdict::Failed && outcome.attempts <= retries {
+            outcome = Outcome { attempts: outcome.attempts + 1, ..suite.run(case)? };
+        }
         summary.add(&outcome);
         report.case(&outcome);
     }

@@ -45,6 +45,7 @@ pub mod lines;
 pub mod logging;
 pub mod machine;
 pub mod mmio_decode;
+pub mod partition;
 pub mod processors;
 pub mod program;
 pub mod qos;

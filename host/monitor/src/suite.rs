@@ -51,9 +51,39 @@ pub struct Outcome {
     pub events: Vec<Event>,
     /// From making the VM to the guest's end, in nanoseconds.
     pub time_ns: u64,
+    /// How often it was run; all else is of the last time.
+    #[serde(default = "once")]
+    pub attempts: u32,
+}
+
+fn once() -> u32 {
+    1
 }
 
 impl Outcome {
+    /// The outcome of a case whose monitor is not there to say it.
+    pub fn lost(case: &CaseInfo, reason: String, time: Duration) -> Self {
+        Self {
+            name: case.name.clone(),
+            claim: case.claim.clone(),
+            reference: case.reference.clone(),
+            verdict: Verdict::Failed,
+            reasons: vec![reason],
+            console: String::new(),
+            autopsy: String::new(),
+            exits: Counts::default(),
+            figures: Vec::new(),
+            events: Vec::new(),
+            time_ns: time.as_nanos() as u64,
+            attempts: 1,
+        }
+    }
+
+    /// Whether it passed, but not the first time.
+    pub fn is_flaky(&self) -> bool {
+        self.verdict == Verdict::Passed && self.attempts > 1
+    }
+
     /// From making the VM to the guest's end.
     pub fn time(&self) -> Duration {
         Duration::from_nanos(self.time_ns)
@@ -126,6 +156,7 @@ impl Suite<'_> {
             figures: report.result(&case.name).map_or_else(Vec::new, |line| line.figures.clone()),
             events: machine.events(),
             time_ns,
+            attempts: 1,
         })
     }
 }
