@@ -12,6 +12,8 @@
 //! ANYVISOR_QEMU_USER_MISSING
 //! ANYVISOR_OBJDUMP        a program that is objdump for AArch64, or else
 //! ANYVISOR_OBJDUMP_MISSING
+//! ANYVISOR_CHROMIUM       a program that is a headless Chromium, or else
+//! ANYVISOR_CHROMIUM_MISSING
 //! ANYVISOR_ENGINE         what --engine said, if anything
 //! ```
 //!
@@ -21,7 +23,7 @@
 use crate::command::{Cmd, passthrough, watch};
 use crate::progress::Step;
 use crate::workspace::{HostRust, Workspace, cargo};
-use crate::{binutils, contract, guest, macos, qemu, run};
+use crate::{binutils, chromium, contract, guest, macos, qemu, run};
 use anyhow::{Result, bail};
 use std::process::ExitCode;
 
@@ -95,11 +97,13 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
         let cmd = if mac { cmd.args(["--config", &macos::runner_setting()?]) } else { cmd };
         Ok(cmd.args(&args.cargo))
     };
-    let others = || -> Result<_> { Ok((qemu::prepare(ws)?, binutils::prepare(ws)?)) };
+    let others = || -> Result<_> {
+        Ok((qemu::prepare(ws)?, binutils::prepare(ws)?, chromium::prepare(ws)?))
+    };
     let guest_and_others = || guest::build(ws, &host).and_then(|g| Ok((g, others()?)));
     let programs = || compile(cargo_test()?);
     let (fetched, compiled) = run::both(guest_and_others, programs);
-    let (guest, ((qemu, no_qemu), (objdump, no_objdump))) = fetched?;
+    let (guest, ((qemu, no_qemu), (objdump, no_objdump), (chromium, no_chromium))) = fetched?;
     compiled?;
 
     let mut cmd =
@@ -108,6 +112,7 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
         ("ANYVISOR_QEMU", qemu.system, &no_qemu),
         ("ANYVISOR_QEMU_USER", qemu.user, &no_qemu),
         ("ANYVISOR_OBJDUMP", objdump, &no_objdump),
+        ("ANYVISOR_CHROMIUM", chromium, &no_chromium),
     ] {
         cmd = match program {
             Some(program) => cmd.env(name, program),

@@ -114,7 +114,10 @@ pub fn parse(text: &str) -> GuestReport {
 }
 
 /// A figure, if the diagnostic is meant as one; two of a case have two names.
-fn figure(diagnostic: &str, before: &[Figure]) -> Option<Result<Figure, String>> {
+///
+/// # Errors
+/// What is wrong with it, as text.
+pub fn figure(diagnostic: &str, before: &[Figure]) -> Option<Result<Figure, String>> {
     let (word, rest) = diagnostic.split_once(' ').unwrap_or((diagnostic, ""));
     (word == "figure").then(|| {
         let figure: Figure = rest.parse().map_err(|error| format!("{error}"))?;
@@ -145,7 +148,7 @@ fn add(report: &mut GuestReport, mut result: CaseLine) {
 }
 
 /// `ok N name`, `not ok N name # reason`, `ok N name # SKIP reason`.
-fn result_line(line: &str) -> Option<CaseLine> {
+pub fn result_line(line: &str) -> Option<CaseLine> {
     let (ok, rest) = match line.strip_prefix("not ok ") {
         Some(rest) => (false, rest),
         None => (true, line.strip_prefix("ok ")?),

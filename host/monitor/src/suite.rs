@@ -51,9 +51,39 @@ pub struct Outcome {
     pub events: Vec<Event>,
     /// From making the VM to the guest's end, in nanoseconds.
     pub time_ns: u64,
+    /// How often it was run; all else is of the last time.
+    #[serde(default = "once")]
+    pub attempts: u32,
+}
+
+fn once() -> u32 {
+    1
 }
 
 impl Outcome {
+    /// The outcome of a case whose monitor is not there to say it.
+    pub fn lost(case: &CaseInfo, reason: String, time: Duration) -> Self {
+        Self {
+            name: case.name.clone(),
+            claim: case.claim.clone(),
+            reference: case.reference.clone(),
+            verdict: Verdict::Failed,
+            reasons: vec![reason],
+            console: String::new(),
+            autopsy: String::new(),
+            exits: Counts::default(),
+            figures: Vec::new(),
+            events: Vec::new(),
+            time_ns: time.as_nanos() as u64,
+            attempts: 1,
+        }
+    }
+
+    /// Whether it passed, but not the first time.
+    pub fn is_flaky(&self) -> bool {
+        self.verdict == Verdict::Passed && self.attempts > 1
+    }
+
     /// From making the VM to the guest's end.
     pub fn time(&self) -> Duration {
         Duration::from_nanos(self.time_ns)
@@ -78,6 +108,8 @@ pub struct Suite<'a> {
     pub gic: Option<bool>,
     /// Print a line for each exit.
     pub trace: bool,
+    /// Keep so many events of each case, if any.
+    pub events: Option<usize>,
 }
 
 impl Suite<'_> {
@@ -97,6 +129,7 @@ impl Suite<'_> {
             seal: true,
             timeout: Some(self.timeout),
             trace: self.trace,
+            events: self.events,
             qos: &[],
         };
         let mut machine = Machine::new(&config, Console::capture())?;
@@ -121,8 +154,9 @@ impl Suite<'_> {
             autopsy: if failed { machine.autopsy() } else { String::new() },
             exits,
             figures: report.result(&case.name).map_or_else(Vec::new, |line| line.figures.clone()),
-            events: Vec::new(),
+            events: machine.events(),
             time_ns,
+            attempts: 1,
         })
     }
 }
@@ -198,8 +232,13 @@ mod tests {
     use super::*;
 
     fn judged(needs: Needs, stop: Stop, lines: &str, complaints: &[&str]) -> (Verdict, String) {
-        let case =
-            CaseInfo { name: "a.b".into(), claim: String::new(), reference: String::new(), needs };
+        let case = CaseInfo {
+            name: "a.b".into(),
+            claim: String::new(),
+            reference: String::new(),
+            needs,
+            lesson: String::new(),
+        };
         let console = format!("KTAP version 1\n1..1\n{lines}");
         let complaints = complaints.iter().map(|c| (*c).to_string()).collect();
         let (verdict, reasons) = judge(&case, &stop, &ktap::parse(&console), complaints);

@@ -2,4 +2,16 @@
 
 #![forbid(unsafe_code)]
 
-fn main() {}
+use anyvisor_matrix::cli::Cli;
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match Cli::parse().command.main() {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("anyvisor-matrix: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -14,6 +14,8 @@ pub struct Pretty {
     groups: Vec<Group>,
     failures: Vec<Outcome>,
     skipped: Vec<(String, String)>,
+    /// Passed, but not the first time: with the number of attempts.
+    flaky: Vec<(String, u32)>,
     /// What was measured, by case; nobody asked: `None`.
     figures: Option<Vec<(String, Figure)>>,
 }
@@ -36,6 +38,7 @@ impl Pretty {
             groups: Vec::new(),
             failures: Vec::new(),
             skipped: Vec::new(),
+            flaky: Vec::new(),
             figures: figures.then(Vec::new),
         }
     }
@@ -69,6 +72,9 @@ impl Report for Pretty {
         if let Some(all) = &mut self.figures {
             all.extend(outcome.figures.iter().map(|one| (outcome.name.clone(), one.clone())));
         }
+        if outcome.is_flaky() {
+            self.flaky.push((outcome.name.clone(), outcome.attempts));
+        }
         match outcome.verdict {
             Verdict::Passed => group.passed += 1,
             Verdict::Failed => {
@@ -90,6 +96,9 @@ impl Report for Pretty {
         }
         for (name, reason) in &self.skipped {
             say!("  {} {name}: {reason}", style("skipped").yellow());
+        }
+        for (name, attempts) in &self.flaky {
+            say!("  {} {name}: passed at attempt {attempts}", style("flaky  ").yellow());
         }
         for failure in &self.failures {
             print_failure(failure);
