@@ -49,6 +49,7 @@ mod registers;
 mod smccc;
 mod smp;
 mod smp_all;
+mod smp_contention;
 mod smp_maintenance;
 mod stage2;
 mod stage2_kinds;

@@ -89,7 +89,8 @@ case! {
             check_reserved(gicd, gicd::ITARGETSR + u64::from(intid), "GICD_ITARGETSR");
         }
         let sgi = Interrupt::new(6).prepare(Group::One, DEFAULT_PRIORITY);
-        for filter in [0b00 << 24 | 0xff << 16, 0b01 << 24, 0b10 << 24] {
+        // GICD_SGIR.TargetListFilter: to a list, to all others, to itself.
+        for filter in [0xff << 16, 0b01 << 24, 0b10 << 24] {
             gicd.write(gicd::SGIR, filter | sgi.intid);
             check_quiet();
             check_state(sgi, State::INACTIVE);
@@ -197,7 +198,7 @@ case! {
     needs: Needs::GIC.vcpus(2);
     fn banked() {
         const INTIDS: [u32; 3] = [3, 12, 24];
-        let (_, step) = (0, 1_u64 << (8 - icc::priority_bits()));
+        let step = 1 << (8 - icc::priority_bits());
         let priority = |cpu: usize, n: usize| (1 + cpu as u64 * 3 + n as u64) * step % 0x100;
         let cpus = || 0..smp::cpu_count();
         let is_on = |cpu: usize, n: usize| (cpu + n).is_multiple_of(2);

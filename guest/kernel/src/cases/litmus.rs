@@ -160,6 +160,8 @@ static PLACES: [Pair; PAIRS] =
 static READ: [[[AtomicU64; 2]; PAIRS]; MOST_THREADS] =
     [const { [const { [const { AtomicU64::new(0) }; 2] }; PAIRS] }; MOST_THREADS];
 static MEETING: Meeting = Meeting::new();
+/// How many have come to a meeting, ever.
+static ARRIVED: Line = Line::new();
 /// How many were awake at the start of a batch, in all batches of a variant.
 static AWAKE: Line = Line::new();
 /// The shape that runs.
@@ -170,6 +172,7 @@ pub(super) fn run(shape: &'static Shape) {
     SHAPE.store(core::ptr::from_ref(shape).cast_mut(), Ordering::SeqCst);
     MEETING.clear();
     // A case that failed leaves something.
+    ARRIVED.clear();
     AWAKE.clear();
     PLACES.iter().for_each(Pair::clear);
     let others = smp::others().take(shape.threads - 1);
@@ -193,7 +196,7 @@ extern "C" fn body(thread: u64) {
     for variant in shape.variants.iter().filter(|variant| variant.needs.is_there()) {
         let mut sightings = 0_u64;
         for batch in 0..BATCHES {
-            MEETING.meet(all);
+            meet(all);
             wake_up(all, batch);
             for ((pair, read), n) in PLACES.iter().zip(&READ[thread as usize]).zip(batch..) {
                 collide(pair, all, n * (thread + 1) % 5);
@@ -202,7 +205,7 @@ extern "C" fn body(thread: u64) {
                     slot.store(value, Ordering::Relaxed);
                 }
             }
-            MEETING.meet(all);
+            meet(all);
             if thread == 0 {
                 sightings += judge(shape, variant);
             }
@@ -216,11 +219,24 @@ extern "C" fn body(thread: u64) {
     }
 }
 
-/// Those that slept in [`Meeting::meet`] come back later than who came last. Waits awake for them,
-/// a millisecond at the most: there may be fewer CPUs below than vCPUs.
+/// A millisecond, in ticks: how long a thread waits awake. Who sleeps wakes too late to collide with
+/// anybody; but there may be fewer CPUs below than vCPUs.
+fn awhile() -> u64 {
+    frequency() / 1000
+}
+
+/// All meet, awake if the others come soon.
+fn meet(all: u64) {
+    let round = ARRIVED.0.fetch_add(1, Ordering::AcqRel) / all;
+    let end = (VIRTUAL.counter)() + awhile();
+    while ARRIVED.get() < all * (round + 1) && (VIRTUAL.counter)() < end {}
+    MEETING.meet(all);
+}
+
+/// Waits for those that slept all the same.
 fn wake_up(all: u64, batch: u64) {
     AWAKE.0.fetch_add(1, Ordering::AcqRel);
-    let end = (VIRTUAL.counter)() + frequency() / 1000;
+    let end = (VIRTUAL.counter)() + awhile();
     while AWAKE.get() < all * (batch + 1) && (VIRTUAL.counter)() < end {}
 }
 

@@ -365,6 +365,66 @@ case! {
     }
 }
 
+/// Waits, MMU off, until the doubleword at X0 is not zero, and goes.
+#[unsafe(naked)]
+extern "C" fn hold_and_leave() {
+    naked_asm!(
+        "1: ldr x1, [x0]",
+        "cbz x1, 1b",
+        "mov x0, {low}",
+        "movk x0, {high}, lsl #16",
+        "hvc #0",
+        "b .",
+        low = const id::PSCI_CPU_OFF & 0xffff,
+        high = const id::PSCI_CPU_OFF >> 16,
+    )
+}
+
+case! {
+    /// A second CPU_ON right behind the first one, before the CPU can have started: it is on its way,
+    /// and the answer is ON_PENDING, or ALREADY_ON if it was quick. SUCCESS would start it twice.
+    ///
+    /// ```text
+    ///   CPU 0   CPU_ON(1) = SUCCESS   CPU_ON(1) = ?   CPU_ON(1) = ?   ... let it go
+    ///   CPU 1   off ................. on its way ............ on ............ off
+    /// ```
+    ///
+    /// What CPU_ON does ends in another thread, so the state has to change where the call is served,
+    /// under a lock, and not where the new vCPU begins to run. A hypervisor that checks "is it
+    /// running?" and leaves the rest to the vCPU's thread says SUCCESS as often as it is asked; the
+    /// last context wins, or the CPU is restarted in the middle of its first instructions.
+    "psci.on_twice": "CPU_ON of a CPU that is on its way is ON_PENDING or ALREADY_ON, never SUCCESS, 30 times";
+    reference: "DEN 0022: CPU_ON: ON_PENDING, ALREADY_ON";
+    needs: Needs::PSCI.vcpus(2);
+    fn on_twice() {
+        if machine::get().psci != Some(Conduit::Hvc) {
+            skip!("the CPU switches itself off by HVC");
+        }
+        let target = smp::other_affinity();
+        let entry = hold_and_leave as *const () as u64;
+        let flag = FOUND.0.get().cast::<u64>();
+        let hold = |value: u64| {
+            // SAFETY: the other CPU reads it only, around the caches; so it is brought to memory.
+            unsafe { flag.write_volatile(value) };
+            forget_found();
+        };
+        for round in 0..30 {
+            hold(0);
+            let first = cpu_on(target, entry, flag as u64);
+            let again = [0; 3].map(|_| cpu_on(target, entry, flag as u64));
+            hold(1); // before anything fails: it must not stay on
+            assert!(first == id::SUCCESS, "round {round}: CPU_ON answers {first}");
+            smp::spin_until(|| affinity_info(target) == OFF);
+            for answer in again {
+                assert!(
+                    [id::ON_PENDING, id::ALREADY_ON].contains(&answer),
+                    "round {round}: CPU_ON of a CPU that is on its way answers {answer}"
+                );
+            }
+        }
+    }
+}
+
 case! {
     /// The last CPU switches itself off. There is nobody left who could switch one on, and no
     /// interrupt wakes a CPU that is off: the machine has ended, and its hypervisor should say so

@@ -10,18 +10,18 @@ use core::arch::asm;
 
 use anyvisor_abi::case::Needs;
 use anyvisor_abi::{service, smccc as id};
-use anyvisor_arch::esr::{Esr, ExceptionClass};
+use anyvisor_arch::esr::Esr;
 
 use super::hypercall::{pattern, registers_over_hvc, registers_over_smc};
 use crate::hypercall::{self, call, call32, has_services};
 use crate::machine::{self, Conduit};
-use crate::trap::{After, Trap, try_catch};
+use crate::trap::{After, try_catch};
 use crate::{case, check_eq, skip, smp};
 
 const NOT_SUPPORTED: u64 = id::NOT_SUPPORTED as u64;
 
 /// Makes a call with whole registers X0 to X7; returns X0 to X3, or the exception.
-fn raw(conduit: Conduit, x: [u64; 8]) -> Result<[u64; 4], Trap> {
+fn raw(conduit: Conduit, x: [u64; 8]) -> Result<[u64; 4], Esr> {
     let mut results = [0; 4];
     macro_rules! make {
         ($instruction:literal) => {
@@ -42,7 +42,7 @@ fn raw(conduit: Conduit, x: [u64; 8]) -> Result<[u64; 4], Trap> {
         Conduit::Hvc => make!("hvc #0"),
         Conduit::Smc => make!(".inst 0xd4000003"),
     });
-    trap.map_or(Ok(results), Err)
+    trap.map_or(Ok(results), |trap| Err(trap.esr))
 }
 
 /// The conduit that the FDT names.
@@ -55,7 +55,7 @@ fn conduit() -> Conduit {
 fn by_registers(x: [u64; 8]) -> [u64; 4] {
     match raw(conduit(), x) {
         Ok(results) => results,
-        Err(trap) => panic!("the call {:#x} took {}", x[0], trap.esr),
+        Err(esr) => panic!("the call {:#x} took {esr}", x[0]),
     }
 }
 
@@ -295,10 +295,10 @@ case! {
                     let answer = answer as u32;
                     check_eq!(answer.into(), version.into(), "PSCI_VERSION by {:?}", conduit);
                 }
-                Err(trap) => {
-                    assert!(Some(conduit) != machine::get().psci, "{conduit:?} took {}", trap.esr);
+                Err(esr) => {
+                    assert!(Some(conduit) != machine::get().psci, "{conduit:?} took {esr}");
                     assert!(!has_services(), "the monitor answers both");
-                    check_eq!(trap.esr.0, Esr::new(ExceptionClass::Unknown, 0).0, "ESR_EL1 of {:?}", conduit);
+                    check_eq!(esr.0, Esr::unknown().0, "ESR_EL1 of {:?}", conduit);
                     continue;
                 }
             }

@@ -98,6 +98,9 @@ extern "C" fn exits(cpu: u64) {
                 icc::set_sgi1r(icc::sgi(SGI, smp::affinity(next)));
                 sent += 1;
             }
+            if round % 16 == 0 {
+                wait_until(|| SGIS[next].get() == sent); // so that there are some, however slow
+            }
         }
         wait_until(|| SGIS[next].get() == sent && TICKS[cpu as usize].get() > 0);
         // Whoever is done goes on taking what the others send.

@@ -360,8 +360,8 @@ case! {
         let started = smp::start_all(body, Some(tick));
         body(smp::this_cpu() as u64);
         started.join();
-        for cpu in 0..smp::cpu_count() {
-            for (timer, fired) in TIMERS.into_iter().zip(&FIRED[cpu]) {
+        for (cpu, fired) in FIRED.iter().enumerate().take(smp::cpu_count()) {
+            for (timer, fired) in TIMERS.into_iter().zip(fired) {
                 check_eq!(fired.get(), TICKS, "ticks of CPU {}, {}", cpu, timer.name);
             }
         }

@@ -77,7 +77,7 @@ case! {
         for combination in 0..16_u64 {
             let bits = [EL0PCTEN, EL0VCTEN, EL0PTEN, EL0VTEN];
             let control =
-                bits.into_iter().enumerate().fold(0, |all, (n, bit)| all | (combination >> n & 1) * bit);
+                bits.into_iter().enumerate().fold(0, |all, (n, bit)| all | ((combination >> n & 1) * bit));
             CNTKCTL_EL1.set(control);
             barrier::isb(barrier::SY);
             for (at, row) in (user_code!(user_timer_accesses)..).step_by(ROUTINE as usize).zip(&TABLE) {
