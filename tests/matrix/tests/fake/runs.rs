@@ -306,7 +306,9 @@ fn partitions(name: &str) -> Result<(), Failed> {
             });
             let count = ran.cases().count();
             if end != Some((partition, count)) || ran.output.status.code() != Some(0) {
-                return Err(format!("{end:?}, {count} cases, {}", ran.output.status).into());
+                let stderr = String::from_utf8_lossy(&ran.output.stderr);
+                let status = ran.output.status;
+                return Err(format!("{end:?}, {count} cases, {status}: {stderr}").into());
             }
             seen.extend(ran.cases().map(|run| run.case.clone()));
         }
