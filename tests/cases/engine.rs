@@ -42,7 +42,8 @@ fn run(file: &[u8], case: &CaseInfo) -> Result<Completion, Failed> {
     let _turn = ONE_VM.lock().unwrap_or_else(PoisonError::into_inner);
     let ram = RamRange::new(MEMORY);
     let image = Image::elf(file, ram)?;
-    let suite = Suite { image: &image, ram, timeout: TIMEOUT, gic: None, trace: false };
+    let suite =
+        Suite { image: &image, ram, timeout: TIMEOUT, gic: None, trace: false, events: None };
     let outcome = suite.run(case)?;
     let reasons = outcome.reasons.join("; ");
     match outcome.verdict {

@@ -323,7 +323,7 @@ fn random_words() -> Result<(), Failed> {
         let case = cases(&elf.0)?.remove(0);
         let gic = Some(round % 4 < 2);
         let timeout = Duration::from_millis(10);
-        let suite = Suite { image: &image, ram, timeout, gic, trace: false };
+        let suite = Suite { image: &image, ram, timeout, gic, trace: false, events: None };
         let reasons = suite.run(&case)?.reasons;
         // An error of the framework has its name in the report, which no guest can print.
         if let Some(refused) = reasons.iter().find(|reason| reason.contains("(HV_")) {

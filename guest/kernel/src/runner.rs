@@ -36,6 +36,10 @@ static RUNNING: OneCpu<Option<(usize, &'static CaseRecord)>> = OneCpu::new(None)
 
 /// Runs the cases.
 pub fn run(machine: Machine) {
+    if let Some(who) = machine::memory().intruder {
+        println!("Bail out! {who} overlaps the kernel: its header's image_size says what it takes");
+        return;
+    }
     let choice = Choice::of(machine.arguments);
     let chosen = || (0..).zip(records()).filter(|(place, record)| choice.has(*place, record));
     let chosen = || chosen().map(|(_, record)| record);
@@ -148,7 +152,9 @@ fn offered() -> Needs {
     Needs::ENDS_VM
         .and(has(services, Needs::SERVICES))
         .and(has(hypercall::has_psci(), Needs::PSCI))
-        .and(has(gic, Needs::GIC))
+        .and(has(gic::is_v3(), Needs::GIC))
+        .and(has(gic::is_v2(), Needs::GICV2))
+        .and(has(gic, Needs::ANY_GIC))
         .and(has(services && !gic, Needs::LINES))
         .and(has(gic || services, Needs::TIMER_IRQ))
 }

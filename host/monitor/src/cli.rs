@@ -38,6 +38,10 @@ pub enum Command {
     ///
     /// Runs nothing and needs no hypervisor.
     Explain(Explain),
+    /// List the seeded bugs: mistakes of a hypervisor that a build with the feature `seeded` makes
+    ///
+    /// `run` and `boot` take one by its name, as --bug.
+    Bugs,
 }
 
 /// What `run` takes.
@@ -57,12 +61,19 @@ pub struct Run {
     /// The machines' interrupt controller (default: what each case needs)
     #[arg(long, value_enum, value_name = "WHICH")]
     pub gic: Option<Gic>,
+    /// Keep each case's exits and injected events, so many at most (the first and the last), in
+    /// the outcomes of --format json
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1000", value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    pub events: Option<u32>,
     /// Stop a case after this many seconds
     #[arg(long, value_name = "S", default_value = "10", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Duration,
     /// The processor that the guest sees
     #[command(flatten)]
     pub processor: Processor,
+    /// A mistake to make
+    #[command(flatten)]
+    pub seeded: Seeded,
     /// How the results are shown
     #[arg(long, value_enum, default_value = "pretty")]
     pub format: Format,
@@ -125,6 +136,9 @@ pub struct Boot {
     /// The processor that the guest sees
     #[command(flatten)]
     pub processor: Processor,
+    /// A mistake to make
+    #[command(flatten)]
+    pub seeded: Seeded,
     /// Print a line for each exit, or for each instruction (on an engine that can)
     #[arg(long, value_name = "WHAT")]
     pub trace: Option<Trace>,
@@ -153,6 +167,16 @@ pub struct Processor {
     /// Give the guest performance monitors, on the software engine (default: $ANYVISOR_PMU)
     #[arg(long)]
     pub pmu: bool,
+}
+
+/// A bug for the guest to find.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct Seeded {
+    /// Make this mistake, of those that `anyvisor bugs` lists (default: $ANYVISOR_BUG, or none)
+    ///
+    /// Only a build with the feature `seeded` can.
+    #[arg(long, value_name = "NAME")]
+    pub bug: Option<String>,
 }
 
 /// The processors of the software engine.

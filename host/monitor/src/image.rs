@@ -38,6 +38,8 @@ pub struct Image<'a> {
 pub struct Segment<'a> {
     /// Guest-physical address.
     pub ipa: u64,
+    /// Its address as linked, which debug information goes by.
+    pub linked: u64,
     /// Bytes in memory: those of `data`, then zeros.
     pub size: u64,
     /// The bytes that the file has.

@@ -56,10 +56,12 @@ pub mod reset;
 pub mod run;
 #[allow(unsafe_code)]
 pub mod seam;
+pub mod seeded;
 pub mod select;
 pub mod size;
 pub mod suite;
 pub mod timeline;
 pub mod trap;
 pub mod walk;
+pub mod watch;
 pub mod workers;

@@ -27,7 +27,8 @@ use crate::qos::{self, Class};
 use crate::ram::{Ram, RamRange};
 use crate::remedy::{Refused, Step};
 use crate::run::Stop;
-use crate::{fdt, firmware};
+use crate::watch::Timeline;
+use crate::{fdt, firmware, timeline};
 use anyvisor_abi::map::STAGE2_GRANULE;
 use anyvisor_abi::smccc::SUCCESS;
 use applevisor::memory::Memory;
@@ -57,6 +58,8 @@ pub struct Config<'a> {
     pub timeout: Option<Duration>,
     /// Print a line for each exit.
     pub trace: bool,
+    /// Write down what happens: so many events, see [`crate::watch`].
+    pub events: Option<usize>,
     /// The classes of the vCPUs' threads, see [`Class::of`]; none leaves them as they are.
     pub qos: &'a [Class],
 }
@@ -131,7 +134,9 @@ impl<'a> Machine<'a> {
             None => None,
         };
         let devices = Devices::new(console);
-        let board = Board::new(vm, gic, config.ram, config.vcpus, devices, config.trace);
+        let timeline = config.events.map(|room| Timeline::new(room, config.image));
+        let trace = config.trace;
+        let board = Board::new(vm, gic, config.ram, config.vcpus, devices, trace, timeline);
         let mut machine = Self {
             threads: Vec::new(),
             firmware,
@@ -208,6 +213,9 @@ impl<'a> Machine<'a> {
     pub fn reset(&mut self) -> Result<(), SetupError> {
         self.load()?;
         let board = &self.board;
+        if let Some(timeline) = &board.timeline {
+            timeline.power(None, "reset".into());
+        }
         board.alarm.reset();
         board.reset_devices();
         if let Some(gic) = &board.gic {
@@ -233,6 +241,13 @@ impl<'a> Machine<'a> {
             Some(if of_several { format!("vCPU {}:\n{text}", report.number) } else { text })
         });
         texts.collect()
+    }
+
+    /// What happened, after a stop; nothing unless [`Config::events`] asked for it. A second call
+    /// has only what is new.
+    pub fn events(&self) -> Vec<timeline::Event> {
+        let timeline = self.board.timeline.as_ref();
+        timeline.map(|timeline| timeline.take(&self.board.devices().console)).unwrap_or_default()
     }
 
     /// Everything that the guest printed and that was kept.

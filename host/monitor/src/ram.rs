@@ -201,7 +201,7 @@ mod tests {
     const RX: Perms = Perms::READ.union(Perms::EXEC);
 
     fn image(segments: &[(u64, u64, Perms)]) -> Image<'static> {
-        let segment = |&(ipa, size, perms)| Segment { ipa, size, data: &[], perms };
+        let segment = |&(ipa, size, perms)| Segment { ipa, linked: 0, size, data: &[], perms };
         Image { segments: segments.iter().map(segment).collect(), entry: 0 }
     }
 

@@ -4,6 +4,7 @@ use crate::devices::Device;
 use crate::expect::Seen;
 use crate::trap::hypercall;
 use anyvisor_arch::esr::{Esr, ExceptionClass};
+use anyvisor_devices::pl011::offset;
 use applevisor::prelude::ExitReason;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -49,8 +50,14 @@ impl Kind {
         (Self::Other, "other"),
     ];
 
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize].1
+    }
+
+    /// The kind of an exit.
     #[inline]
-    fn of(reason: ExitReason, syndrome: u64) -> Self {
+    pub fn of(reason: ExitReason, syndrome: u64) -> Self {
         match reason {
             ExitReason::CANCELED => Self::Canceled,
             ExitReason::VTIMER_ACTIVATED => Self::Timer,
@@ -169,6 +176,17 @@ impl Answer {
     fn is_console(&self) -> bool {
         let (Self::Read { device, .. } | Self::Write { device, .. }) = self else { return false };
         *device == Device::Uart
+    }
+}
+
+impl Answer {
+    /// Whether it was an access by which a guest prints: the console's data, or its flags, which
+    /// say whether there is room.
+    pub fn prints(&self) -> bool {
+        let (Self::Read { device, offset, .. } | Self::Write { device, offset, .. }) = self else {
+            return false;
+        };
+        *device == Device::Uart && matches!(*offset, offset::DR | offset::FR)
     }
 }
 

@@ -108,6 +108,8 @@ pub struct Suite<'a> {
     pub gic: Option<bool>,
     /// Print a line for each exit.
     pub trace: bool,
+    /// Keep so many events of each case, if any.
+    pub events: Option<usize>,
 }
 
 impl Suite<'_> {
@@ -127,6 +129,7 @@ impl Suite<'_> {
             seal: true,
             timeout: Some(self.timeout),
             trace: self.trace,
+            events: self.events,
             qos: &[],
         };
         let mut machine = Machine::new(&config, Console::capture())?;
@@ -151,7 +154,7 @@ impl Suite<'_> {
             autopsy: if failed { machine.autopsy() } else { String::new() },
             exits,
             figures: report.result(&case.name).map_or_else(Vec::new, |line| line.figures.clone()),
-            events: Vec::new(),
+            events: machine.events(),
             time_ns,
             attempts: 1,
         })

@@ -171,6 +171,9 @@ fn spawn(args: &Run, cases: &[&str]) -> std::io::Result<Child> {
         Some(Trace::Instructions) => command.args(["--trace", "instructions"]),
         None => &mut command,
     };
+    if let Some(events) = args.events {
+        command.arg(format!("--events={events}"));
+    }
     if let Some(gic) = args.gic {
         command.args(["--gic", gic.name()]);
     }
@@ -179,6 +182,9 @@ fn spawn(args: &Run, cases: &[&str]) -> std::io::Result<Child> {
     }
     if args.processor.pmu {
         command.arg("--pmu");
+    }
+    if let Some(bug) = &args.seeded.bug {
+        command.arg("--bug").arg(bug);
     }
     for case in cases {
         command.arg("--case").arg(case);

@@ -33,6 +33,7 @@ use crate::mmu::{self, Abort, PackedAbort, Use, Want, rights};
 use crate::state::Exclusive;
 use anyvisor_arch::esr::{DataAbort, Esr, ExceptionClass, FaultStatus};
 use anyvisor_arch::pstate::UAO;
+use anyvisor_bugs::{Bug, is};
 use anyvisor_vm::Page;
 use std::sync::atomic::Ordering;
 
@@ -163,6 +164,7 @@ impl<'a> Interp<'a> {
     pub(super) fn need(&self, access: Access, want: Want) -> u16 {
         // With PSTATE.UAO set LDTR and STTR are like LDR and STR.
         let unprivileged = access.unprivileged && !self.cpu.pstate.any(UAO);
+        let unprivileged = unprivileged && !is(Bug::LdtrPrivileged);
         match (want, unprivileged) {
             // LDTR and STTR at EL1 are EL0's accesses, which PAN does not stop.
             (Want::Write, true) => rights::W0,
@@ -394,7 +396,7 @@ impl<'a> Interp<'a> {
     fn unaligned_faults(&self, access: Access, va: u64, bytes: u32, atomic: bool) -> bool {
         let regime = &self.cpu.regime;
         let strict = atomic || access.ordered && !regime.unaligned_ordered;
-        regime.check_alignment || strict && !inside_16(va, bytes)
+        regime.check_alignment && !is(Bug::AlignmentUnchecked) || strict && !inside_16(va, bytes)
     }
 
     /// The pages of the first and the last byte of an access, all checks done.
@@ -416,6 +418,9 @@ impl<'a> Interp<'a> {
         let (_, first) = self.place(access, va, want, aligned)?;
         if !crosses(va, access.bytes) {
             self.watch(access, va, access.bytes, want)?;
+            return Ok((first, first));
+        }
+        if is(Bug::CrossingInOnePage) {
             return Ok((first, first));
         }
         // Only a part of the access lies there: a syndrome that names its size would mislead.
@@ -478,7 +483,7 @@ impl<'a> Interp<'a> {
         let bytes = access.bytes << u32::from(pair);
         let (ipa, page) = self.whole_place(access, bytes, va, Want::Write)?;
         let Some(mark) = self.cpu.exclusive.take() else { return Ok(1) };
-        if mark.ipa != ipa || u32::from(mark.bytes) != bytes {
+        if mark.ipa != ipa && !is(Bug::StxrIgnoresAddress) || u32::from(mark.bytes) != bytes {
             return Ok(1);
         }
         let new = if pair { join(access.bytes, values) } else { values.0.into() };
@@ -533,9 +538,13 @@ impl<'a> Interp<'a> {
             }
             Abort::Stage2 { status, ipa, on_walk } => {
                 // The walk itself is a read, whatever it is done for.
-                let write = want == Want::Write && !on_walk;
+                let write = want == Want::Write && (!on_walk || is(Bug::WnrOfWalk));
+                let on_walk = on_walk && !is(Bug::S1ptwMissing);
                 let iss = DataAbort { on_walk, ..DataAbort::new(status, write) }.iss();
                 let valid = if on_walk { 0 } else { u64::from(access.iss) };
+                let valid = if is(Bug::IssSizeWrong) { valid & !(0b11 << 22) } else { valid };
+                let valid = if is(Bug::IssSignLost) { valid & !(1 << 21) } else { valid };
+                let ipa = if is(Bug::IpaOfPage) { ipa & !0xfff } else { ipa };
                 self.exit(Esr::new(ExceptionClass::DataAbortLower, iss | valid).0, va, ipa)
             }
             Abort::Update { status, ipa } => {

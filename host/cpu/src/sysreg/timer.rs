@@ -3,12 +3,15 @@
 use super::Now;
 use crate::state::Cpu;
 use anyvisor_arch::sysreg::{Clock, TimerRegister};
+use anyvisor_bugs::{Bug, is};
 use anyvisor_timer::Timer;
 
 /// CNTPCT_EL0, CNTVCT_EL0.
 pub(super) fn count(cpu: &Cpu, clock: Clock, now: Now) -> u64 {
     match clock {
+        Clock::Physical if is(Bug::CntpctOffset) => now().wrapping_sub(cpu.vtimer_offset),
         Clock::Physical => now(),
+        Clock::Virtual if is(Bug::CntvoffSignWrong) => now().wrapping_add(cpu.vtimer_offset),
         Clock::Virtual => now().wrapping_sub(cpu.vtimer_offset),
     }
 }

@@ -110,7 +110,7 @@ pub(super) fn load(file: &[u8], ram: RamRange) -> Result<Image<'_>, ImageError> 
         {
             entry = Some(ipa + offset);
         }
-        segments.push(Segment { ipa, size: memsz, data, perms });
+        segments.push(Segment { ipa, linked: h.p_vaddr, size: memsz, data, perms });
     }
     let segments = Image::check(segments, ram)?;
     let entry = entry.ok_or(ImageError::Entry { entry: header.e_entry })?;

@@ -34,6 +34,6 @@ pub(super) fn load(file: &[u8], ram: RamRange) -> Result<Image<'_>, ImageError> 
     // that is known.
     let size = image_size.max(file.len() as u64);
     add("load address and image_size", ipa, size)?;
-    let segment = Segment { ipa, size, data: file, perms: Perms::all() };
+    let segment = Segment { ipa, linked: 0, size, data: file, perms: Perms::all() };
     Ok(Image { segments: Image::check(vec![segment], ram)?, entry: ipa })
 }
