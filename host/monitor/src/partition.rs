@@ -35,6 +35,16 @@ impl Partition {
     /// Everything, in one part.
     pub const WHOLE: Self = Self { part: 1, of: 1, by_name: false };
 
+    /// Which part it is, from 1, and of how many.
+    pub fn numbers(&self) -> (u64, u64) {
+        (self.part, self.of)
+    }
+
+    /// Whether both are parts of the same division.
+    pub fn goes_with(&self, other: &Self) -> bool {
+        (self.of, self.by_name) == (other.of, other.by_name)
+    }
+
     /// Whether the case `name`, which is the `place`th of those chosen (from 0), is of this part.
     pub fn has(&self, place: usize, name: &str) -> bool {
         let dealt = if self.by_name { hash(name) } else { place as u64 };

@@ -310,7 +310,8 @@ fn a_summary_has_no_control_characters_and_names_what_failed() {
     let text = pretty::write(&report(&[("f", &lines(&all))]));
     assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
     for run in cases(&all).filter(|run| Status::of(Some(run)) == Status::Failed) {
-        assert!(text.contains(&format!("  failed  {}\n", run.case)), "{} in {text}", run.case);
+        let line = format!("FAIL {} on {}\n", run.case, run.hypervisor);
+        assert!(text.contains(&line), "{line} in {text}");
     }
     assert!(HOSTILE.contains('\u{1b}') && text.contains("\u{241b}[2J"), "{text}");
 }

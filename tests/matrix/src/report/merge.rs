@@ -13,7 +13,11 @@ use super::problem::{Place, Problem};
 use super::read::Part;
 use super::status::Status;
 use crate::record::{CaseRun, Hypervisor, Lesson};
+use anyvisor_monitor::partition::Partition;
 use std::collections::{BTreeMap, HashMap};
+
+/// A fleet has fewer machines: a file that names more partitions is wrong.
+const MACHINES: u64 = 100_000;
 
 /// A run of the suite, whole.
 #[derive(Debug, Default)]
@@ -182,46 +186,34 @@ fn counts(parts: &[Part], problems: &mut Vec<Problem>) {
     }
 }
 
-/// Each hypervisor's partitions are there, once.
+/// Each hypervisor's partitions are there.
 fn partitions(parts: &[Part], hypervisors: &[Hypervisor], problems: &mut Vec<Problem>) {
-    let mut of: BTreeMap<&str, Vec<(&Part, &str, u32, u32)>> = BTreeMap::new();
+    let mut of: BTreeMap<&str, Vec<(&Part, Partition)>> = BTreeMap::new();
     for part in parts {
         let Some((at, end)) = &part.end else { continue };
-        let Some((way, i, n)) = partition(&end.partition) else {
+        let partition = end.partition.parse().ok();
+        let Some(partition) = partition.filter(|p: &Partition| p.numbers().1 <= MACHINES) else {
             let (at, text) = (at.clone(), end.partition.clone());
             problems.push(Problem::Partition { at, text });
             continue;
         };
         for (_, hypervisor) in &part.hypervisors {
-            of.entry(&hypervisor.id).or_default().push((part, way, i, n));
+            of.entry(&hypervisor.id).or_default().push((part, partition));
         }
     }
     for id in hypervisors.iter().map(|hypervisor| hypervisor.id.as_str()) {
         let Some(all) = of.get(id) else { continue };
-        let (_, way, _, n) = all[0];
-        if all.iter().any(|other| (other.1, other.3) != (way, n)) {
-            let name = |(part, ..): &(&Part, &str, u32, u32)| {
-                let end = part.end.as_ref().map_or("", |(_, end)| end.partition.as_str());
-                format!("{}: {end}", part.file)
-            };
-            let ways = all.iter().map(name).collect();
+        let (_, first) = all[0];
+        if !all.iter().all(|(_, other)| first.goes_with(other)) {
+            let ways = all.iter().map(|(part, way)| format!("{}: {way}", part.file)).collect();
             problems.push(Problem::Mixed { hypervisor: id.into(), ways });
             continue;
         }
-        let missing: Vec<u32> =
-            (1..=n).filter(|i| !all.iter().any(|(_, _, there, _)| there == i)).collect();
+        let (_, of) = first.numbers();
+        let there = |i: &u64| all.iter().any(|(_, other)| other.numbers().0 == *i);
+        let missing: Vec<u64> = (1..=of).filter(|i| !there(i)).collect();
         if !missing.is_empty() {
-            problems.push(Problem::Missing { hypervisor: id.into(), missing, of: n });
+            problems.push(Problem::Missing { hypervisor: id.into(), missing, of });
         }
     }
-}
-
-/// `i/n`, or with the way of dividing before it: `count:i/n`, `hash:i/n`.
-fn partition(text: &str) -> Option<(&str, u32, u32)> {
-    /// More machines than that are a mistake.
-    const MOST: u32 = 100_000;
-    let (way, numbers) = text.split_once(':').unwrap_or(("count", text));
-    let (i, n) = numbers.split_once('/')?;
-    let (i, n) = (i.parse().ok()?, n.parse().ok()?);
-    (1 <= i && i <= n && n <= MOST).then_some((way, i, n))
 }

@@ -1,47 +1,54 @@
-//! A summary for a terminal: sums, what failed and why, what is known, what was measured.
+//! For a terminal: the table of a run, as the run itself prints it, and what was measured.
 
 use super::merge::Report;
 use super::status::Status;
-use super::text::{line, number, time};
-use std::fmt::Write;
+use super::text::{line, number, visible};
+use crate::record::CaseRun;
+use crate::show::Shown;
 
-/// Text of plain lines.
+/// Lines of text.
 pub fn write(report: &Report) -> String {
-    let mut text = String::new();
-    for (column, hypervisor) in report.hypervisors.iter().enumerate() {
-        let sums =
-            Status::ALL.into_iter().rev().map(|status| (status, report.count(column, status)));
-        let sums = sums.filter(|(status, n)| *n > 0 || *status == Status::Passed);
-        let sums: Vec<_> = sums.map(|(status, n)| format!("{n} {}", status.word())).collect();
-        let runs = report.cases.iter().filter_map(|case| case.runs[column].as_ref());
-        let total: u64 = runs.map(|run| run.time_ns).fold(0, u64::saturating_add);
-        let (id, version) = (line(&hypervisor.id), line(&hypervisor.version));
-        let _ = writeln!(text, "{id}: {} in {} ({version})", sums.join(", "), time(total as f64));
-        for case in &report.cases {
-            let status = case.status(column);
-            let Some(run) = &case.runs[column] else { continue };
-            if status == Status::Passed {
-                continue;
-            }
-            let _ = write!(text, "  {:<8}{}", status.word(), line(&case.name));
-            let tries =
-                if run.attempts > 1 { format!(" ({} tries)", run.attempts) } else { String::new() };
-            let _ = writeln!(text, "{tries}");
-            for reason in run.known.iter().chain(&run.reasons) {
-                let _ = writeln!(text, "          {}", line(reason));
-            }
+    // Names and texts are from other machines: none may act on this terminal.
+    let mut hypervisors = report.hypervisors.clone();
+    for hypervisor in &mut hypervisors {
+        for text in [&mut hypervisor.id, &mut hypervisor.name, &mut hypervisor.version] {
+            *text = line(text);
         }
     }
-    let figures = report.cases.iter().flat_map(|case| {
-        let runs = case.runs.iter().zip(&report.hypervisors);
-        runs.flat_map(|(run, hypervisor)| run.iter().map(move |run| (run, hypervisor)))
+    let names: Vec<String> = report.cases.iter().map(|case| line(&case.name)).collect();
+    let runs = report.cases.iter().flat_map(|case| case.runs.iter().flatten());
+    let runs: Vec<CaseRun> = runs.map(shown).collect();
+    let stale = runs.iter().filter(|run| Status::of(Some(run)) == Status::Stale).map(|run| {
+        (run.case.clone(), run.hypervisor.clone(), run.known.clone().unwrap_or_default())
     });
-    for (run, hypervisor) in figures {
-        for figure in &run.figures {
-            let (case, name, unit) = (line(&run.case), line(&figure.name), line(&figure.unit));
-            let id = line(&hypervisor.id);
-            let _ = writeln!(text, "figure {case} {name}: {} {unit} ({id})", number(figure.value));
-        }
+    let table = Shown {
+        hypervisors: &hypervisors,
+        cases: &names.iter().map(String::as_str).collect::<Vec<_>>(),
+        runs: &runs,
+        stale: &stale.collect::<Vec<_>>(),
+        brief: false,
+    };
+    let mut lines = table.lines();
+    for CaseRun { case, hypervisor, figures, .. } in &runs {
+        let of = |f: &anyvisor_monitor::timeline::Figure| {
+            let (name, unit) = (line(&f.name), line(&f.unit));
+            format!("figure {case} {name}: {} {unit} on {hypervisor}", number(f.value))
+        };
+        lines.extend(figures.iter().map(of));
     }
-    text
+    lines.join("\n") + "\n"
+}
+
+/// The same run with texts that do nothing but say something.
+fn shown(run: &CaseRun) -> CaseRun {
+    let mut run = run.clone();
+    run.events.clear();
+    for text in [&mut run.case, &mut run.hypervisor].into_iter().chain(&mut run.reasons) {
+        *text = line(text);
+    }
+    run.known = run.known.as_deref().map(line);
+    for text in [&mut run.console, &mut run.autopsy] {
+        *text = visible(text);
+    }
+    run
 }

@@ -59,7 +59,7 @@ pub enum Problem {
         found: usize,
     },
     /// A partition is not `i/n`.
-    #[error("{at}: the partition `{text}` is not i/n with 1 <= i <= n")]
+    #[error("{at}: `{text}` is no partition of a run: i/n, count:i/n or hash:i/n with 1 <= i <= n")]
     Partition {
         /// The end record.
         at: Place,
@@ -75,9 +75,9 @@ pub enum Problem {
         /// Whose.
         hypervisor: String,
         /// Which, from 1.
-        missing: Vec<u32>,
+        missing: Vec<u64>,
         /// How many there must be.
-        of: u32,
+        of: u64,
     },
     /// A run was divided in more than one way.
     #[error("{hypervisor}: partitions that do not belong together: {}", ways.join(", "))]
@@ -155,8 +155,8 @@ impl Problem {
     }
 }
 
-fn list(numbers: &[u32]) -> String {
-    let all: Vec<_> = numbers.iter().map(u32::to_string).collect();
+fn list(numbers: &[u64]) -> String {
+    let all: Vec<_> = numbers.iter().map(u64::to_string).collect();
     let verb = if all.len() == 1 { "is" } else { "are" };
     format!("{} {verb}", all.join(", "))
 }

@@ -109,6 +109,20 @@ fn events(i: usize) -> Vec<Event> {
             "what": format!("what {k} <x>"),
             "answer": format!("answer {k}"),
             "before": if kind[k % kind.len()] == "console" { 40 } else { 0 },
+            "took_ns": if k % 6 == 4 { 5_000 } else { 0 },
+            "shared": k % 6 == 3,
+            "announced": if k % 6 == 2 {
+                json!({ "fields": "EC 0x24", "differs": if k > 6 { vec!["ISS"] } else { vec![] } })
+            } else {
+                json!(null)
+            },
+            "source": if k % 6 == 0 {
+                json!([{ "function": "put<T>", "file": "guest/kernel/src/console.rs", "line": 7 },
+                    { "function": "case_<x>", "file": "guest/kernel/src/cases/abort.rs",
+                      "line": 70 + k, "text": "    hvc::<5>(1 & 2);" }])
+            } else {
+                json!([])
+            },
         });
         serde_json::from_value(value).expect("an event as it is written")
     };

@@ -5,6 +5,7 @@ use crate::{COLUMNS, Setting, Test, made, same};
 use anyvisor_matrix::record::{CaseRun, Record};
 use anyvisor_matrix::report::status::Status;
 use anyvisor_matrix::report::text::{line, visible};
+use anyvisor_monitor::timeline::Event;
 use scraper::{ElementRef, Html, Selector};
 use std::collections::HashSet;
 
@@ -120,7 +121,8 @@ fn timelines(setting: &mut Setting) -> Result<(), String> {
     let drawn = setting.browser.eval(&format!(
         "[...document.querySelectorAll('article[data-case=\"{name}\"] .mark')].map((mark) => {{\
             const box = mark.getBoundingClientRect();\
-            return [Number(mark.dataset.event), box.x + box.width / 2, box.y + box.height / 2,\
+            const x = box.width > 4 && mark.matches('.exit') ? box.x : box.x + box.width / 2;\
+            return [Number(mark.dataset.event), x, box.y + box.height / 2,\
                     mark.querySelector('title').textContent, mark.getAttribute('class')];\
          }})"
     ))?;
@@ -137,7 +139,8 @@ fn timelines(setting: &mut Setting) -> Result<(), String> {
         if (number(i, 1) - must).abs() > 2.0 {
             return Err(format!("event {i} stands at {} and not at {must}", number(i, 1)));
         }
-        let lane = events.iter().position(|other| other.vcpu == event.vcpu).unwrap_or(i);
+        let owner = |event: &Event| (event.shared, event.vcpu * u32::from(!event.shared));
+        let lane = events.iter().position(|other| owner(other) == owner(event)).unwrap_or(i);
         if (number(i, 2) - number(lane, 2)).abs() > 4.0 {
             return Err(format!("event {i} is not in the lane of vCPU {}", event.vcpu));
         }
@@ -149,19 +152,40 @@ fn timelines(setting: &mut Setting) -> Result<(), String> {
         }
         let folded = title.contains(&format!("(after {} more", event.before));
         same("folded", &folded, &(event.before > 0))?;
+        let wrong = event.announced.as_ref().is_some_and(|announced| !announced.differs.is_empty());
+        let class = drawn[i][4].as_str().unwrap_or_default();
+        same("marked", &class.contains("wrong"), &wrong)?;
+        same("said", &title.ends_with("not as announced: ISS"), &wrong)?;
     }
-    if number(1, 2) - number(0, 2) < 10.0 {
-        return Err("two vCPUs share a lane".into());
+    if number(1, 2) - number(0, 2) < 10.0 || number(0, 2) - number(3, 2) < 10.0 {
+        return Err("vCPUs, or a vCPU and the machine, share a lane".into());
+    }
+    let widths = setting.browser.eval(&format!(
+        "[4, 6].map((i) => document.querySelector('article[data-case=\"{name}\"] \
+          .mark[data-event=\"' + i + '\"] rect').getBoundingClientRect().width)"
+    ))?;
+    let width = |i: usize| widths[i].as_f64().unwrap_or(f64::NAN);
+    let must = events[4].took_ns as f64 * scale;
+    if (width(0) - must).abs() > 1.0 || width(1) > 4.0 {
+        return Err(format!("the exits' widths are {widths}, the first must be {must}"));
     }
     let dom = Html::parse_document(&setting.browser.dom()?);
     let rows = all(dom.root_element(), &format!("article[data-case=\"{name}\"] .events tbody tr"));
     same("rows", &rows.len(), &events.len())?;
     for (row, event) in rows.iter().zip(events) {
         let cells: Vec<String> = all(*row, "td").into_iter().map(text).collect();
-        same("vCPU", &cells[1], &event.vcpu.to_string())?;
-        same("PC", &cells[3], &event.pc.map_or(String::new(), |pc| format!("{pc:#x}")))?;
-        same("what", &cells[4], &event.what)?;
-        same("answer", &cells[5], &event.answer)?;
+        let owner = if event.shared { "machine".into() } else { format!("vCPU {}", event.vcpu) };
+        same("where", &cells[1], &owner)?;
+        let source = event.source.last().map(|place| {
+            format!(" {}, {}:{}{}", place.function, place.file, place.line, place.text.trim())
+        });
+        let pc = event.pc.map_or(String::new(), |pc| format!("{pc:#x}"));
+        same("guest", &cells[3], &(pc + &source.unwrap_or_default()))?;
+        same("what", &cells[4].starts_with(&event.what), &true)?;
+        let announced = event.announced.is_some();
+        same("announced", &cells[4].contains("announced: EC 0x24"), &announced)?;
+        same("answer", &cells[5].starts_with(&event.answer), &true)?;
+        same("took", &cells[5].ends_with("took 5 us"), &(event.took_ns == 5_000))?;
     }
     // A mark leads to its row.
     setting.browser.eval(&format!(

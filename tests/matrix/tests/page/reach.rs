@@ -141,7 +141,12 @@ fn phone(setting: &mut Setting) -> Result<(), String> {
         )?;
         let fits = |i: usize| widths[i].as_u64().is_some_and(|width| width <= 360);
         if !(fits(0) && fits(1) && fits(2)) {
-            outcome = Err(format!("{hash}: window, page and panel are wide: {widths}"));
+            let wide = setting.words(
+                "[...document.querySelectorAll('body *')].filter((e) => e.checkVisibility() && \
+                  e.getBoundingClientRect().right > 360 && !e.closest('.scroll, pre, .sr, .skip')) \
+                  .map((e) => e.tagName + '.' + e.className)",
+            )?;
+            outcome = Err(format!("{hash}: window, page and panel are wide: {widths}: {wide:?}"));
         }
     }
     setting.browser.call("Emulation.clearDeviceMetricsOverride", json!({}))?;

@@ -85,7 +85,8 @@
       row.cells[columns.indexOf(want.at)].classList.add("chosen");
     }
     (section || article).focus({ preventScroll: true });
-    if (section) section.scrollIntoView({ block: "start" });
+    // The panel alone: the table stays where it is.
+    if (section) panel.scrollTop += section.getBoundingClientRect().top - panel.getBoundingClientRect().top;
   };
 
   const show = (params) => {

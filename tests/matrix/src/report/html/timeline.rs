@@ -1,13 +1,15 @@
 //! What happened in a case, as a drawing: a lane a vCPU, time to the right.
 //!
 //! ```text
-//!   vCPU 0  --|-||-----<>----|---------o|--     |  an exit, as long as the monitor had it
-//!   vCPU 1  ------|------------||----------     <> what the monitor did by itself
-//!           0        200 us        400 us       o  lines on the console
+//!   machine ---------<>--------------------     |  an exit, as wide as the monitor had it
+//!   vCPU 0  --|-||-----<>----|---------o|--     <> what the monitor did by itself
+//!   vCPU 1  ------|------------||------A---     o  a line on the console
+//!           0        200 us        400 us       A  power, and where events are missing
 //! ```
 //!
 //! Each mark says what it is (a title, which a pointer shows and a screen reader reads), and leads
-//! to its row in the list below the drawing, where everything stands in words.
+//! to its row in the list below the drawing, where everything stands in words, with the line of
+//! the guest's source. Where an exit is not what the case had announced, mark and row say so.
 
 use crate::report::text::{line, time};
 use anyvisor_monitor::timeline::Event;
@@ -15,40 +17,48 @@ use maud::{Markup, html};
 
 /// The first and the last so many are drawn and listed; the records have all.
 const MOST: usize = 200;
-const WIDTH: f64 = 1000.0;
-const LEFT: f64 = 70.0;
+/// Of the drawing, in its own units.
+const WIDTH: f64 = 760.0;
+const LEFT: f64 = 64.0;
 const RIGHT: f64 = 20.0;
 const LANE: f64 = 30.0;
 const AXIS: f64 = 26.0;
 
+/// The heads of the list.
+const HEADS: [&str; 6] = ["Time", "Where", "Kind", "Guest", "What", "Answer"];
+
 /// The drawing and the list.
 pub fn timeline(events: &[Event]) -> Markup {
     let left_out = events.len().saturating_sub(2 * MOST);
-    let drawn = || {
-        let (head, tail) = if left_out > 0 { (MOST, MOST) } else { (events.len(), 0) };
-        let head = events[..head].iter().enumerate();
-        head.chain(events.iter().enumerate().skip(events.len() - tail))
-    };
-    let mut vcpus: Vec<u32> = drawn().map(|(_, event)| event.vcpu).collect();
-    vcpus.sort_unstable();
-    vcpus.dedup();
+    let all = || events.iter().enumerate();
+    let middle = |i: usize| left_out > 0 && (MOST..MOST + left_out).contains(&i);
+    let drawn = || all().filter(|(i, _)| !middle(*i));
+    let mut lanes: Vec<Option<u32>> = drawn().map(|(_, event)| owner(event)).collect();
+    lanes.sort_unstable();
+    lanes.dedup();
     let begin = drawn().map(|(_, e)| e.time_ns).min().unwrap_or(0) as f64;
-    let end = drawn().map(|(_, e)| e.time_ns).max().unwrap_or(0) as f64;
-    let span = (end - begin).max(1.0);
-    let x = |ns: f64| LEFT + (ns - begin) / span * (WIDTH - LEFT - RIGHT);
-    let lane = |vcpu| vcpus.iter().position(|&v| v == vcpu).unwrap_or(0) as f64 * LANE;
-    let bottom = LANE * vcpus.len() as f64;
+    let end = drawn().map(|(_, e)| e.time_ns.saturating_add(e.took_ns)).max().unwrap_or(0) as f64;
+    let scale = (WIDTH - LEFT - RIGHT) / (end - begin).max(1.0);
+    let x = |ns: f64| LEFT + (ns - begin) * scale;
+    let height =
+        |owner| LANE * (lanes.iter().position(|&lane| lane == owner).unwrap_or(0) as f64 + 0.5);
+    let bottom = LANE * lanes.len() as f64;
     html! {
         figure.timeline {
-            figcaption { "Exits and events, by vCPU" @if left_out > 0 {
-                ": the first and the last " (MOST) "; " (left_out) " between them are left out" } }
+            figcaption {
+                "Exits (bars, as wide as the monitor had them), what the monitor did by itself \
+                 (diamonds), the console (dots), power (triangles)"
+                @if left_out > 0 {
+                    ": the first and the last " (MOST) "; " (left_out) " between them are left out"
+                }
+            }
             div.scroll tabindex="0" role="region" aria-label="Timeline" {
                 svg viewBox=(format!("0 0 {WIDTH} {}", bottom + AXIS)) role="group"
                     aria-label="Exits and events by vCPU over time" {
-                    @for vcpu in &vcpus {
-                        @let middle = lane(*vcpu) + LANE / 2.0;
-                        text.label x="0" y=(middle + 4.0) { "vCPU " (vcpu) }
-                        line.lane x1=(LEFT) x2=(WIDTH - RIGHT) y1=(middle) y2=(middle) {}
+                    @for owner in &lanes {
+                        @let y = height(*owner);
+                        text.label x="0" y=(y + 4.0) { (place(*owner)) }
+                        line.lane x1=(LEFT) x2=(WIDTH - RIGHT) y1=(y) y2=(y) {}
                     }
                     @for tick in ticks(begin, end) {
                         @let at = format!("{:.1}", x(tick));
@@ -56,21 +66,31 @@ pub fn timeline(events: &[Event]) -> Markup {
                         text.tick x=(at) y=(bottom + 20.0) { (time(tick)) }
                     }
                     @for (i, event) in drawn() {
-                        (mark(i, event, x(event.time_ns as f64), lane(event.vcpu) + LANE / 2.0))
+                        @let width = event.took_ns as f64 * scale;
+                        (mark(i, event, x(event.time_ns as f64), width, height(owner(event))))
                     }
                 }
             }
             details.events {
                 summary { (super::plural(events.len(), "event")) " in words" }
-                div.scroll tabindex="0" role="region" aria-label="Events" { table {
-                    thead { tr {
-                        @for head in ["Time", "vCPU", "Kind", "PC", "What", "Answer"] { th scope="col" { (head) } }
-                    } }
-                    tbody { @for (i, event) in drawn() { (row(i, event)) } }
-                } }
+                div.scroll tabindex="0" role="region" aria-label="Events" {
+                    table {
+                        thead { tr { @for head in HEADS { th scope="col" { (head) } } } }
+                        tbody { @for (i, event) in drawn() { (row(i, event)) } }
+                    }
+                }
             }
         }
     }
+}
+
+/// The vCPU, or none: then it is the machine's.
+fn owner(event: &Event) -> Option<u32> {
+    (!event.shared).then_some(event.vcpu)
+}
+
+fn place(owner: Option<u32>) -> String {
+    owner.map_or_else(|| "machine".into(), |vcpu| format!("vCPU {vcpu}"))
 }
 
 /// Which shape stands for an event.
@@ -83,20 +103,29 @@ fn class(event: &Event) -> &'static str {
     }
 }
 
-fn mark(i: usize, event: &Event, x: f64, middle: f64) -> Markup {
+/// In which fields an exit is not what the case had announced.
+fn differs(event: &Event) -> Option<String> {
+    let differs = &event.announced.as_ref()?.differs;
+    (!differs.is_empty()).then(|| line(&differs.join(", ")))
+}
+
+fn mark(i: usize, event: &Event, x: f64, width: f64, y: f64) -> Markup {
     let class = class(event);
+    let wrong = differs(event);
     html! {
-        g.mark.(class) data-event=(i) {
+        g class=(format!("mark {class}{}", if wrong.is_some() { " wrong" } else { "" })) data-event=(i) {
             title {
                 (time(event.time_ns as f64)) ": " (line(&event.kind)) ": " (line(&event.what))
                 @if !event.answer.is_empty() { " -> " (line(&event.answer)) }
                 @if event.before > 0 { " (after " (event.before) " more of its kind)" }
+                @if let Some(wrong) = wrong { "; not as announced: " (wrong) }
             }
             @match class {
-                "inject" => path d=(format!("M{x:.1} {:.0}l6 7l-6 7l-6 -7z", middle - 7.0)) {},
-                "console" => circle cx=(format!("{x:.1}")) cy=(middle) r="4" {},
-                "power" => path d=(format!("M{x:.1} {:.0}l6 12h-12z", middle - 7.0)) {},
-                _ => rect x=(format!("{:.1}", x - 1.0)) y=(middle - 9.0) width="2" height="18" {},
+                "inject" => path d=(format!("M{x:.1} {:.0}l6 7l-6 7l-6 -7z", y - 7.0)) {},
+                "console" => circle cx=(format!("{x:.1}")) cy=(y) r="4" {},
+                "power" => path d=(format!("M{x:.1} {:.0}l6 12h-12z", y - 7.0)) {},
+                _ => rect x=(format!("{:.1}", x - 1.0)) y=(y - 9.0) height="18"
+                    width=(format!("{:.1}", width.max(2.0))) {},
             }
         }
     }
@@ -106,16 +135,35 @@ fn row(i: usize, event: &Event) -> Markup {
     html! {
         tr data-event=(i) {
             td { (time(event.time_ns as f64)) }
-            td { (event.vcpu) }
+            td { (place(owner(event))) }
             td { (line(&event.kind)) @if event.before > 0 { " (+" (event.before) ")" } }
-            td { @if let Some(pc) = event.pc { code { (format!("{pc:#x}")) } } }
-            td { (line(&event.what)) }
-            td { (line(&event.answer)) }
+            td {
+                @if let Some(pc) = event.pc { code { (format!("{pc:#x}")) } }
+                @if let Some(source) = event.place() {
+                    " " span.source {
+                        (line(&source.function)) ", " (line(&source.file)) ":" (source.line)
+                    }
+                    @if !source.text.is_empty() { code.source { (line(source.text.trim())) } }
+                }
+            }
+            td {
+                (line(&event.what))
+                @if let Some(announced) = &event.announced {
+                    div.announced {
+                        "announced: " (line(&announced.fields))
+                        @if let Some(wrong) = differs(event) { strong.failed { "; differs: " (wrong) } }
+                    }
+                }
+            }
+            td {
+                (line(&event.answer))
+                @if event.took_ns > 0 { div.took { "took " (time(event.took_ns as f64)) } }
+            }
         }
     }
 }
 
-/// Round times, at most ten of them.
+/// Round times, at most eleven of them.
 fn ticks(begin: f64, end: f64) -> Vec<f64> {
     let span = (end - begin).max(1.0);
     let power = 10f64.powf((span / 10.0).log10().ceil());
@@ -131,14 +179,9 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_few() {
-        assert_eq!(ticks(0.0, 1000.0), (0..=10).map(|i| f64::from(i) * 100.0).collect::<Vec<_>>());
-        assert_eq!(
-            ticks(1130.0, 1180.0),
-            [
-                1130.0, 1135.0, 1140.0, 1145.0, 1150.0, 1155.0, 1160.0, 1165.0, 1170.0, 1175.0,
-                1180.0
-            ]
-        );
+        let steps = |first: u32, step: u32| (0..=10).map(|i| f64::from(first + i * step)).collect();
+        let must: [Vec<f64>; 2] = [steps(0, 100), steps(1130, 5)];
+        assert_eq!([ticks(0.0, 1000.0), ticks(1130.0, 1180.0)], must);
         for span in [0.0, 1.0, 7.0, 123.0, 9.9e9] {
             let n = ticks(5.0, 5.0 + span).len();
             assert!((1..=11).contains(&n), "{span}: {n}");
