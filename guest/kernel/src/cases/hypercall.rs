@@ -185,12 +185,14 @@ case! {
 }
 
 unsafe extern "C" {
-    fn registers_over_hvc(function: u64, dump: *mut [u64; 31]);
-    fn registers_over_smc(function: u64, dump: *mut [u64; 31]);
+    /// Makes the call with a pattern in X1 to X30, and stores X0 to X30 behind it.
+    pub fn registers_over_hvc(function: u64, dump: *mut [u64; 31]);
+    /// The same by SMC.
+    pub fn registers_over_smc(function: u64, dump: *mut [u64; 31]);
 }
 
 /// What register `n` holds before the call.
-const fn pattern(n: usize) -> u64 {
+pub const fn pattern(n: usize) -> u64 {
     0x0101_0101_0101_0101 * n as u64
 }
 
