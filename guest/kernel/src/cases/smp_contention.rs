@@ -293,7 +293,7 @@ case! {
         everybody(body);
         let seen = |n: usize| PLACES[n].get();
         let last = (all - 1) * 1000 + ROUNDS - 1;
-        check_eq!(seen(0), GUARD & !0xff00 | (ROUNDS * all & 0xff) << 8, "LDADDB");
+        check_eq!(seen(0), GUARD & !0xff00 | ((ROUNDS * all) & 0xff) << 8, "LDADDB");
         check_eq!(seen(1), GUARD & !0xffff_0000 | ones << 16, "LDSETH");
         check_eq!(seen(2), (GUARD | 0xffff_ffff << 32) & !(ones << 32), "LDCLR");
         check_eq!(seen(3), ones, "LDEORAL");
