@@ -3,7 +3,7 @@
 
 use crate::command::{Cmd, passthrough};
 use crate::workspace::Workspace;
-use crate::{matrix, run};
+use crate::{matrix, mutants, run};
 use anyhow::Result;
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 pub struct Args {
     /// The case: its name, or a pattern (* and ?) that fits no other; and more for
-    /// `anyvisor-matrix explain`: --all, --format json, --events N, `-- --cpu m2`, ...
+    /// `anyvisor-matrix explain`: --all, --bug NAME, --format json, --events N, `-- --cpu m2`, ...
     #[arg(
         required = true,
         trailing_var_arg = true,
@@ -26,7 +26,8 @@ pub struct Args {
 /// # Errors
 /// Something does not compile.
 pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
-    let (guest, monitor) = run::prepare(ws)?;
+    let seeded = args.args.iter().any(|arg| arg == "--bug" || arg.starts_with("--bug="));
+    let (guest, monitor) = if seeded { mutants::prepare(ws)? } else { run::prepare(ws)? };
     let cmd =
         Cmd::new("explain", matrix::program(ws)?).dir(&ws.root).arg("explain").arg(&guest.elf);
     let cmd = cmd.arg("--monitor").arg(&monitor).args(&args.args);

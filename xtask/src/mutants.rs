@@ -54,7 +54,11 @@ pub fn lab(ws: &Workspace, args: &LabArgs) -> Result<ExitCode> {
     Ok(run::status(passthrough(cmd.args(&args.args))?))
 }
 
-fn prepare(ws: &Workspace) -> Result<(Guest, PathBuf)> {
+/// The guest, and the monitor with the bugs.
+///
+/// # Errors
+/// One of them cannot be built.
+pub fn prepare(ws: &Workspace) -> Result<(Guest, PathBuf)> {
     let host = HostRust::find()?;
     let (guest, monitor) = both(|| guest::build(ws, &host), || seeded_monitor(ws));
     Ok((guest?, monitor?))

@@ -9,6 +9,7 @@
 
 use crate::boot::{BootError, Limits};
 use crate::choice::Table;
+use crate::explain::Sources;
 use crate::hypervisor::{Hypervisor, Way};
 use crate::known::Known;
 use crate::monitor::Monitor;
@@ -19,6 +20,9 @@ use anyvisor_monitor::suite::{Outcome, Verdict};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+
+/// Events that are kept of a case, where the hypervisor tells: a report holds those of all cases.
+const EVENTS: u32 = 200;
 
 /// A run.
 #[derive(Debug)]
@@ -131,10 +135,13 @@ impl Crew<'_> {
                     table: self.table,
                     elf: self.elf,
                     jobs: std::thread::available_parallelism().map_or(1, usize::from),
+                    events: EVENTS,
                     timeout: self.limits.case,
                     interrupt: self.interrupt,
                 };
-                monitor.run(places, &mut progress)
+                let (mut outcomes, error) = monitor.run(places, &mut progress);
+                self.find_lines(&mut outcomes);
+                (outcomes, error)
             }
             Way::Boots(boots) => {
                 let session = Session {
@@ -183,6 +190,20 @@ impl Crew<'_> {
             (place, run)
         };
         (outcomes.into_iter().map(run).collect(), error)
+    }
+}
+
+impl Crew<'_> {
+    /// Gives the events their source lines: one each, for a report of all cases. They are a help
+    /// and no result: a kernel without debug information has none.
+    fn find_lines(&self, outcomes: &mut [(usize, Outcome)]) {
+        let Ok(file) = std::fs::read(self.elf) else { return };
+        let Ok(sources) = Sources::read(&file, Path::new(".")) else { return };
+        for event in outcomes.iter_mut().flat_map(|(_, outcome)| &mut outcome.events) {
+            sources.fill([&mut *event]);
+            event.source = event.place().cloned().into_iter().collect();
+            event.callers.clear();
+        }
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Monitor<'a> {
     pub elf: &'a Path,
     /// Processes at once.
     pub jobs: usize,
+    /// How many events of a case are kept.
+    pub events: u32,
     /// What a case may take.
     pub timeout: Duration,
     /// Ends all of it.
@@ -77,6 +79,7 @@ impl Monitor<'_> {
         let mut command = Command::new(self.program);
         command.arg("run").arg(self.elf).args(["--format", "json"]);
         command.arg("--jobs").arg(self.jobs.to_string());
+        command.arg(format!("--events={}", self.events));
         command.arg("--timeout").arg(self.timeout.as_secs_f64().to_string());
         for name in names {
             command.args(["--case", name]);
