@@ -17,6 +17,8 @@ mod gic_sgi;
 mod gic_spi;
 mod gic_takers;
 mod gic_timer;
+mod gicv2;
+mod gicv2_several;
 mod hypercall;
 mod illegal;
 mod litmus;

@@ -37,6 +37,7 @@ static RUNNING: OneCpu<Option<(usize, &'static CaseRecord)>> = OneCpu::new(None)
 /// Runs the cases.
 pub fn run(machine: Machine) {
     if let Some(who) = machine::memory().intruder {
+        println!("KTAP version 1");
         println!("Bail out! {who} overlaps the kernel: its header's image_size says what it takes");
         return;
     }

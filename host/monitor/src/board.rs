@@ -109,7 +109,9 @@ impl Board {
     fn settle(&self, devices: &mut Devices) {
         let Outputs { uart, rtc, clock, text } = devices.take_outputs();
         if let Some(gic) = &self.gic {
-            for (spi, change) in [(map::UART_SPI, uart), (map::RTC_SPI, rtc)] {
+            let plan = self.range.plan;
+            let rtc = plan.rtc.zip(Some(rtc)).map(|(place, change)| (place.spi, change));
+            for (spi, change) in [Some((plan.uart.spi, uart)), rtc].into_iter().flatten() {
                 if let Some(level) = change {
                     self.tell_spi(map::FIRST_SPI + spi, if level { LEVEL_HIGH } else { LEVEL_LOW });
                     gic.set_spi(map::FIRST_SPI + spi, level);
@@ -190,9 +192,10 @@ impl Board {
 
     /// Whether a case may drive the line of this SPI: there is one, and no device drives it.
     pub fn can_drive_spi(&self, intid: u32) -> bool {
-        let devices = [map::UART_SPI, map::RTC_SPI].map(|spi| map::FIRST_SPI + spi);
+        let plan = self.range.plan;
+        let mut devices = [Some(plan.uart), plan.rtc].into_iter().flatten();
         let is_line = self.gic.as_ref().is_some_and(|gic| gic.layout().is_line(intid));
-        is_line && !devices.contains(&intid)
+        is_line && devices.all(|device| map::FIRST_SPI + device.spi != intid)
     }
 
     /// Drives a line that [`Board::can_drive_spi`].

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::boards;
 use crate::partition::Partition;
 use crate::processors::MOST;
 use crate::qos::Class;
@@ -58,6 +59,9 @@ pub struct Run {
     /// Print a line for each exit, or for each instruction (on an engine that can)
     #[arg(long, value_name = "WHAT")]
     pub trace: Option<Trace>,
+    /// The board: whose addresses and habits the machines have
+    #[arg(long, value_enum, default_value = "virt")]
+    pub board: boards::Model,
     /// The machines' interrupt controller (default: what each case needs)
     #[arg(long, value_enum, value_name = "WHICH")]
     pub gic: Option<Gic>,
@@ -117,6 +121,9 @@ pub struct Boot {
     /// How many vCPUs the machine has; all but the first wait for PSCI to switch them on
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST)))]
     pub vcpus: u8,
+    /// The board: whose addresses and habits the machine has
+    #[arg(long, value_enum, default_value = "virt")]
+    pub board: boards::Model,
     /// The machine's interrupt controller
     #[arg(long, value_enum, value_name = "WHICH", default_value = "v3")]
     pub gic: Gic,

@@ -94,7 +94,7 @@ pub fn run(args: &Run) -> Result<ExitCode, UsageError> {
     seam::choose_processor(args.processor)?;
     let file = read(&args.kernel)?;
     let wrong = |error| UsageError::Image { path: args.kernel.clone(), error };
-    let ram = RamRange::new(args.memory);
+    let ram = RamRange::on(args.board, args.memory);
     let image = Image::elf(&file, ram).map_err(wrong)?;
     let all = cases(&file).map_err(wrong)?;
     let chosen = select(&all, &args.cases)
@@ -186,7 +186,7 @@ pub fn boot(args: &Boot) -> Result<ExitCode, UsageError> {
     seeded::choose(&args.seeded)?;
     seam::choose_processor(args.processor)?;
     let file = read(&args.kernel)?;
-    let ram = RamRange::new(args.memory);
+    let ram = RamRange::on(args.board, args.memory);
     let image = Image::any(&file, ram)
         .map_err(|error| UsageError::Image { path: args.kernel.clone(), error })?;
     let config = Config {

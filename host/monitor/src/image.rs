@@ -19,6 +19,7 @@ mod tests;
 
 pub use cases::{CaseInfo, cases};
 
+use crate::boards::FdtPlace;
 use crate::ram::{Perms, RamRange};
 use anyvisor_abi::case::CaseError;
 use anyvisor_abi::lesson::LessonError;
@@ -189,6 +190,11 @@ pub enum LessonsError {
 }
 
 impl<'a> Image<'a> {
+    /// The address after its last.
+    pub fn end(&self) -> u64 {
+        self.segments.iter().map(Segment::end).max().unwrap_or(0)
+    }
+
     /// Reads an ELF file.
     ///
     /// # Errors
@@ -234,9 +240,20 @@ impl<'a> Image<'a> {
             }
         }
         let end = segments.last().ok_or(ImageError::NoSegments)?.end();
-        if end > ram.fdt() {
+        let (fdt, first) = (ram.fdt(end), &segments[0]);
+        let no_room = match ram.plan.fdt {
+            FdtPlace::End => end > fdt,
+            FdtPlace::BehindKernel => fdt + FDT_SPACE > ram.end(),
+            FdtPlace::Start => end > ram.end(),
+        };
+        if no_room {
             let need = end - ram.base + FDT_SPACE;
             return Err(ImageError::TooLittleMemory { end, ram, need });
+        }
+        if ram.plan.fdt == FdtPlace::Start && first.ipa < fdt + FDT_SPACE {
+            let (second, second_end) = (first.ipa, first.end());
+            let first_end = fdt + FDT_SPACE;
+            return Err(ImageError::Overlap { first: fdt, first_end, second, second_end });
         }
         Ok(segments)
     }

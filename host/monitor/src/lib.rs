@@ -28,6 +28,7 @@ use anyvisor_hv as _;
 pub mod alarm;
 pub mod autopsy;
 pub mod board;
+pub mod boards;
 pub mod cli;
 pub mod command;
 pub mod console;

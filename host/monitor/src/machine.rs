@@ -115,7 +115,8 @@ impl<'a> Machine<'a> {
     pub fn new(config: &Config<'a>, console: Console) -> Result<Self, SetupError> {
         qos::wake_in_time();
         let vm_step = Step::CreateVm { gic: config.gic };
-        let gic = config.gic.then(Gic::with_vm).transpose().map_err(step(vm_step))?;
+        let gic =
+            config.gic.then(|| Gic::with_vm(config.ram.plan)).transpose().map_err(step(vm_step))?;
         let vm = match &gic {
             Some(gic) => gic.vm(),
             None => VirtualMachine::new().map_err(step(vm_step))?,
@@ -133,7 +134,7 @@ impl<'a> Machine<'a> {
             Some(_) => Some(firmware::map(&vm).map_err(step(Step::MapRam))?),
             None => None,
         };
-        let devices = Devices::new(console);
+        let devices = Devices::new(console, config.ram.plan);
         let timeline = config.events.map(|room| Timeline::new(room, config.image));
         let trace = config.trace;
         let board = Board::new(vm, gic, config.ram, config.vcpus, devices, trace, timeline);
@@ -179,7 +180,7 @@ impl<'a> Machine<'a> {
         *place = None; // what was mapped there goes first
         let mut ram = Ram::new(&board.vm, board.range).map_err(step(Step::MapRam))?;
         ram.load(self.image).map_err(step(Step::Load))?;
-        ram.write(board.range.fdt(), &self.fdt).map_err(step(Step::Load))?;
+        ram.write(board.range.fdt(self.image.end()), &self.fdt).map_err(step(Step::Load))?;
         if self.seal {
             ram.seal(self.image).map_err(step(Step::Protect))?;
         }
@@ -190,7 +191,7 @@ impl<'a> Machine<'a> {
     /// Runs the guest until it stops. Then all vCPUs are off.
     pub fn run(&mut self) -> Stop {
         let board = &self.board;
-        let start = Start { entry: self.image.entry, context: board.range.fdt() };
+        let start = Start { entry: self.image.entry, context: board.range.fdt(self.image.end()) };
         let stop = match board.processors.switch_on(0, start) {
             SUCCESS => loop {
                 match board.alarm.next() {

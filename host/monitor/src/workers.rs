@@ -164,6 +164,7 @@ fn spawn(args: &Run, cases: &[&str]) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("run").arg(&args.kernel).args(["--format", "json", "--jobs", "1"]);
     command.arg("--memory").arg(args.memory.to_string());
+    command.args(["--board", args.board.name()]);
     command.arg("--timeout").arg(args.timeout.as_secs_f64().to_string());
     command.arg("--retries").arg(args.retries.to_string());
     match args.trace {

@@ -65,10 +65,12 @@ impl Crew<'_> {
     pub fn run(&self, wanted: &[usize], audience: &dyn Audience) -> Result<(), BootError> {
         let units = Mutex::new(self.units(wanted));
         let error = Mutex::new(None);
+        // A function, so that nobody holds the lock while he works.
+        let next = || lock(&units).pop_front();
         std::thread::scope(|scope| {
             for _ in 0..self.jobs.max(1) {
                 scope.spawn(|| {
-                    while let Some(unit) = lock(&units).pop_front() {
+                    while let Some(unit) = next() {
                         if let Err(why) = self.work(&unit, audience) {
                             lock(&units).clear();
                             lock(&error).get_or_insert(why);

@@ -8,6 +8,8 @@ pub const CTLR: u64 = 0x0000;
 pub const CTLR_ENABLE: u32 = 1 << 0;
 /// GICC_CTLR.EnableGrp1.
 pub const CTLR_ENABLE_GRP1: u32 = 1 << 1;
+/// GICC_CTLR.AckCtl: GICC_IAR and GICC_EOIR serve Group 1 too.
+pub const CTLR_ACK_CTL: u32 = 1 << 2;
 /// GICC_CTLR.FIQEn: Group 0 is signalled by FIQ.
 pub const CTLR_FIQ_EN: u32 = 1 << 3;
 /// GICC_CTLR.EOImode: EOIR drops the priority, DIR deactivates. (EOImodeS, in the secure view.)
@@ -30,6 +32,8 @@ pub const ABPR: u64 = 0x001c;
 pub const AIAR: u64 = 0x0020;
 /// GICC_AEOIR.
 pub const AEOIR: u64 = 0x0024;
+/// GICC_AHPPIR.
+pub const AHPPIR: u64 = 0x0028;
 /// GICC_APR<n>: four of them.
 pub const APR: u64 = 0x00d0;
 /// GICC_NSAPR<n>: four of them.

@@ -33,7 +33,7 @@ pub fn handle(cpu: &mut Cpu, seen: Seen) -> Result<Answer, Stop> {
         cpu.advance()?; // what is no RAM has no cache, and RAM's is coherent
         return Ok(Answer::Skipped);
     }
-    let Some((device, offset)) = Device::at(seen.ipa) else {
+    let Some((device, offset)) = Device::at(cpu.board.range.plan, seen.ipa) else {
         return Err(nowhere(cpu, seen, if abort.write { "a write" } else { "a read" }));
     };
     let answer = match abort.access {
@@ -129,7 +129,7 @@ fn transfer_registers(cpu: &mut Cpu, transfer: &Transfer, ipa: u64) -> Result<An
         (ipa..).step_by(transfer.bytes).zip(&transfer.registers[..transfer.count])
     {
         // Within a page that a device starts in; a device is whole pages.
-        let Some((device, offset)) = Device::at(at) else { break };
+        let Some((device, offset)) = Device::at(cpu.board.range.plan, at) else { break };
         answer = single(cpu, device, offset, access(register), !transfer.load)?;
     }
     Ok(answer)
