@@ -50,6 +50,7 @@ fn run(file: &[u8], cases: &[CaseInfo], model: Model) -> Result<(), Failed> {
         seal: true,
         timeout: Some(TIMEOUT),
         trace: false,
+        events: None,
         qos: &[],
     };
     let mut machine = Machine::new(&config, Console::capture())?;

@@ -127,9 +127,9 @@ bugs! {
     }
     "syndrome" {
         IssSizeWrong "iss-size-wrong" "host/cpu/src/interp/memory.rs" {
-            mistake: "The syndrome of a stage-2 data abort calls every access one of a byte",
-            hint: "A monitor emulates an access from the syndrome alone. What does it read there, \
-                   and what did the guest write?",
+            mistake: "The syndrome of a stage-2 data abort calls a doubleword a word",
+            hint: "A monitor emulates an access from the syndrome alone. What does it read there, and \
+                   what did the guest write?",
             rule: "ISS.SAS is the size of the access: 0b00 a byte to 0b11 a doubleword (DDI 0487, \
                    ESR_ELx, ISS encoding for Data Aborts)",
         }
@@ -191,6 +191,8 @@ bugs! {
             hint: "HVC carries sixteen bits of its own.",
             rule: "ISS[15:0] of EC 0x16 is the immediate of the HVC (DDI 0487, ESR_ELx, ISS \
                    encoding for HVC)",
+            unseen: "The syndrome of an HVC goes to the monitor alone, whose calls are SMCCC's: it \
+                     has to ignore the immediate, and nothing comes back to the guest.",
         }
     }
     "permissions" {
@@ -275,7 +277,7 @@ bugs! {
                    Translation fault at level 0 (DDI 0487 D8.2)",
         }
         Tg1LikeTg0 "tg-1-like-tg-0" "host/cpu/src/mmu/regime.rs" {
-            mistake: "TCR_EL1.TG1 is decoded with TG0's table of granules",
+            mistake: "TCR_EL1.TG1 = 01 is taken for 64 KiB, which is what TG0 = 01 means",
             hint: "Both halves choose a granule. Is it written in the same way?",
             rule: "TG0: 00 4 KiB, 01 64 KiB, 10 16 KiB; TG1: 01 16 KiB, 10 4 KiB, 11 64 KiB (DDI \
                    0487, TCR_EL1)",
@@ -304,13 +306,13 @@ bugs! {
             rule: "With TCR_EL1.AS = 1 the ASID has 16 bits, if ID_AA64MMFR0_EL1.ASIDBits says so \
                    (DDI 0487, TCR_EL1.AS)",
         }
-        CrossingInOnePage "crossing-in-one-page" "host/cpu/src/interp/memory.rs" {
-            mistake: "An unaligned access over a page's end goes on at the start of the same page",
-            hint: "Two pages that are neighbours for the guest need not be neighbours in memory.",
-            rule: "Each byte of an unaligned access is translated for itself (DDI 0487 B2.5, \
-                   unaligned data access)",
+        SecondPageUnchecked "second-page-unchecked" "host/cpu/src/interp/memory.rs" {
+            mistake: "An unaligned access over a page's end needs the right to the first page only",
+            hint: "Two pages that are neighbours need not have the same rights.",
+            rule: "Each byte of an unaligned access is translated and checked for itself (DDI 0487 \
+                   B2.5, unaligned data access)",
         }
-        AlignmentUnchecked "alignment-unchecked" "host/cpu/src/interp/memory.rs" {
+        AlignmentUnchecked "alignment-unchecked" "host/cpu/src/mmu/regime.rs" {
             mistake: "SCTLR_EL1.A does not make unaligned accesses fault",
             hint: "Whether an unaligned access is allowed depends on where it goes and on one \
                    control bit.",
@@ -416,12 +418,11 @@ bugs! {
             rule: "A stage-1 walk accesses memory by IPA: stage 2 permissions apply to it (DDI \
                    0487 D8.1; AArch64.S1Walk)",
         }
-        IpaOfPage "ipa-of-page" "host/cpu/src/interp/memory.rs" {
-            mistake: "The exit's IPA is that of the page: the bits that HPFAR does not have were \
-                      not taken from FAR",
-            hint: "A device has more than one register in a page.",
-            rule: "HPFAR_EL2.FIPA holds bits 12 and up of the faulting IPA; the bits below are \
-                   those of FAR_EL2 (DDI 0487, HPFAR_EL2)",
+        ExitFarOfPage "exit-far-of-page" "host/cpu/src/interp/memory.rs" {
+            mistake: "The exit's virtual address is that of the page, without the offset in it",
+            hint: "An exit has two addresses. Compare both with those of the access.",
+            rule: "FAR_EL2 holds the virtual address that faulted, all of its bits; only the IPA in \
+                   HPFAR_EL2 is one of a page (DDI 0487, FAR_EL2, HPFAR_EL2)",
         }
     }
     "MMIO" {
@@ -539,9 +540,9 @@ bugs! {
             rule: "CPU_ON returns INVALID_ADDRESS if the entry point is known to be invalid (DEN \
                    0022, CPU_ON, return codes)",
         }
-        CpuOnContextLost "cpu-on-context-lost" "host/monitor/src/cpu.rs" {
+        CpuOnContextLost "cpu-on-context-lost" "host/monitor/src/trap/psci.rs" {
             mistake: "A vCPU that CPU_ON starts finds 0 in X0 instead of its context",
-            hint: "Three arguments of CPU_ON: two decide who starts and where.",
+            hint: "CPU_ON has three arguments, and two of them decide who starts and where.",
             rule: "X0 of the core that is switched on holds the context_id of the call (DEN 0022, \
                    CPU_ON; initial core configuration)",
         }
@@ -814,8 +815,8 @@ bugs! {
         WatchpointFarOff "watchpoint-far-off" "host/cpu/src/debug.rs" {
             mistake: "FAR_EL1 of a watchpoint is the access's first byte, watched or not",
             hint: "A debugger asks which of its variables was touched.",
-            rule: "FAR_EL1 holds an address between the lowest watched byte that was accessed and \
-                   the highest address of the access (DDI 0487 D2.10, determining the memory \
+            rule: "FAR_EL1 holds an address in an aligned block, no larger than DC ZVA's, that \
+                   holds a watched byte of the access (DDI 0487 D2.10, determining the memory \
                    location)",
         }
         WatchpointBasIgnored "watchpoint-bas-ignored" "host/cpu/src/debug.rs" {
@@ -950,9 +951,11 @@ bugs! {
             mistake: "A store-exclusive succeeds at another address than the load-exclusive, if \
                       the values agree",
             hint: "A lock was taken that nobody had looked at.",
-            rule: "A store-exclusive to another location than the marked one may fail and must \
-                   not pass the global monitor for it (DDI 0487 B2.12, load-exclusive and store- \
-                   exclusive usage)",
+            rule: "A pair of load-exclusive and store-exclusive is one to the same address (DDI 0487 \
+                   B2.12, load-exclusive and store-exclusive instruction usage restrictions)",
+            unseen: "For a store-exclusive to another address than the load-exclusive's the manual \
+                     lets both happen (CONSTRAINED UNPREDICTABLE: it passes or fails), so no guest \
+                     may rely on either.",
         }
     }
     "system registers" {

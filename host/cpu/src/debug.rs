@@ -249,8 +249,8 @@ fn byte_watched(value: u64, control: u64, va: u64) -> bool {
     match wcr::MASK.get(control) {
         0 => {
             let byte = va & ((1 << unit) - 1);
-            let selected = wcr::BAS.get(control) >> byte & 1 != 0 || is(Bug::WatchpointBasIgnored);
-            differ >> unit == 0 && selected
+            let selected = if is(Bug::WatchpointBasIgnored) { 0xff } else { wcr::BAS.get(control) };
+            differ >> unit == 0 && selected >> byte & 1 != 0
         }
         1 | 2 => false,
         mask => differ >> mask == 0,

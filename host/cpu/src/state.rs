@@ -175,8 +175,8 @@ impl Cpu {
     /// Whether an interrupt ends a wait (DDI 0487 D1.6): WFI's whether it is masked or not, WFE's
     /// only if it can be taken.
     pub fn wakes(&self, which: Wait) -> bool {
-        let any = which == Wait::Interrupt && !is(Bug::WfiHonoursMask);
-        let heard = |mask| any || !self.pstate.any(mask);
+        let any = if is(Bug::WfiHonoursMask) { None } else { Some(Wait::Interrupt) };
+        let heard = |mask| Some(which) == any || !self.pstate.any(mask);
         self.irq_line() && heard(pstate::I)
             || self.fiq_line() && heard(pstate::F)
             || self.serror.is_some() && heard(pstate::A)

@@ -190,7 +190,7 @@ impl Cpu {
         for reg in X {
             self.vcpu.set_reg(reg, 0)?;
         }
-        self.vcpu.set_reg(Reg::X0, if is(Bug::CpuOnContextLost) { 0 } else { start.context })?;
+        self.vcpu.set_reg(Reg::X0, start.context)?;
         self.vcpu.set_reg(Reg::PC, start.entry)?;
         let open = if is(Bug::CpuOnInterruptsOpen) { pstate::I } else { 0 };
         self.vcpu.set_reg(Reg::CPSR, pstate::RESET & !open)

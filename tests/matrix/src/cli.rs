@@ -1,6 +1,6 @@
 //! The command line: one program, a subcommand for each thing one does with a run of the suite.
 
-use crate::{report, run};
+use crate::{explain, lab, mutants, report, run};
 use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::process::ExitCode;
@@ -22,11 +22,23 @@ pub enum Command {
     /// The exit status is 0 if all passed, were skipped or differ as known, 1 if one failed, 2 for
     /// a command line or a file that does not fit.
     Run(Box<run::Args>),
+    /// Run the cases with each seeded bug: how many are found, and by which cases
+    ///
+    /// The exit status is 0 if each bug is found, or cannot be seen for a reason that the table of
+    /// bugs gives; 1 otherwise, 2 for what does not fit or a suite that fails without any bug.
+    Mutants(mutants::Args),
+    /// Show what a bug does, and not which it is: a lab, with a hint and a solution
+    Lab(lab::Args),
     /// Make reports of what runs left, of one machine or of a fleet
     ///
     /// The exit status is 0 if all cases passed, were skipped or differ as known, 1 if one failed
     /// or the records are not whole or do not fit together, 2 for a file that cannot be read.
     Report(report::Args),
+    /// Print a case's lesson, run it, and show what the guest and the hypervisor did in turn
+    ///
+    /// The exit status is 0 if the case passed or was skipped, 1 if it failed, 2 for a command
+    /// line or a file that does not fit.
+    Explain(explain::Args),
 }
 
 impl Command {
@@ -37,7 +49,10 @@ impl Command {
     pub fn main(self) -> Result<ExitCode, Box<dyn Error>> {
         Ok(match self {
             Self::Run(args) => run::main(&args)?,
+            Self::Mutants(args) => mutants::main(&args)?,
+            Self::Lab(args) => lab::main(&args)?,
             Self::Report(args) => report::main(&args)?,
+            Self::Explain(args) => explain::main(&args)?,
         })
     }
 }

@@ -108,6 +108,11 @@ case! {
     /// The case branches to addresses that miss at each of the four levels, from EL1 and EL0, and
     /// compares ESR_EL1, FAR_EL1 and ELR_EL1.
     ///
+    /// ```text
+    ///   blr x0 (X30 set) --> fetch at x0: walk ends at level n
+    ///                        EC 0x21, IFSC 0001LL, ELR = FAR = x0
+    /// ```
+    ///
     /// An emulator that translates ahead, block by block, is tempted to report the fault at the
     /// branch, or when it decodes and not when it executes: a block whose end runs into the next
     /// page must execute its first part before the fault comes. A demand-paged program faults like
@@ -163,6 +168,11 @@ case! {
     ///
     /// The case loads through a mapped page, sets EPD1 and invalidates the TLB, wants the level 0
     /// fault with FAR_EL1, clears EPD1 and loads again.
+    ///
+    /// ```text
+    ///   EPD1 = 0   VA --> walk by TTBR1_EL1 --> data
+    ///   EPD1 = 1   VA --> no walk: DFSC 0b000100, level 0
+    /// ```
     ///
     /// The bit works on a TLB miss, so without the invalidation old entries may still be used; that
     /// is why the case does not try that. A hypervisor that shadows the guest's tables sees writes
@@ -231,6 +241,11 @@ case! {
     /// The case maps memory that both levels may read, with PXN and UXN, by a 1 GiB block, a 2 MiB
     /// block and a page. It loads from it, then branches to it, at EL1 and EL0, and wants the
     /// permission fault each time, with FAR_EL1 and ELR_EL1 at the target.
+    ///
+    /// ```text
+    ///   ldr (fills the TLB)  ok
+    ///   blr                  EC 0x21 or 0x20, IFSC 0011LL, ELR = FAR
+    /// ```
     ///
     /// The load before the fetch is on purpose: it puts the translation into the TLB. A TLB entry
     /// that was made for data and is then used for a fetch without a look at its execute bits is an
@@ -303,6 +318,11 @@ case! {
     /// The case narrows IPS to 32 bits and puts bit 36 into a page, into blocks of levels 1 and 2,
     /// and into table descriptors of levels 0, 1 and 2. A load, and for blocks and pages also a
     /// store and a fetch, must fault with that level. It skips if RAM reaches above 4 GiB.
+    ///
+    /// ```text
+    ///   L0 table --> L1 table or block --> L2 --> L3 page
+    ///      any of them with an address beyond IPS: 0000LL of that level
+    /// ```
     ///
     /// The guest never gets as far as stage 2. An engine that ignores IPS hands the address on, and
     /// stage 2 faults: the hypervisor looks for a device. A guest with a corrupted table entry then

@@ -72,6 +72,12 @@ case! {
     /// 16-byte aligned address. The fault must come at the third instruction, through the vector
     /// for EL0, with SP_EL0 as the subtraction left it.
     ///
+    /// ```text
+    ///   sub sp, sp, #8      fine, SP = ...8
+    ///   mov x0, sp          fine
+    ///   str x0, [sp, #-8]   EC 0x26, though SP - 8 is aligned
+    /// ```
+    ///
     /// Compilers keep SP aligned, so programs rarely notice whether the check is there. Two
     /// mistakes are likely: checking the computed address, which this case's offset would pass, and
     /// checking whenever SP is written, which would fault at the first instruction. With the first,

@@ -292,9 +292,9 @@ case! {
     /// ```
     ///
     /// A PE tells it by the instruction that was stepped; an emulator has to remember that until
-    /// the exception is taken, even if an interrupt comes between. If EX is missing, gdb hangs in
-    /// each lock that is stepped over. If it is always set, a debugger that trusts it looks for a
-    /// loop that is not there, and runs past the user's next line.
+    /// the exception is taken, even if an interrupt comes between. If EX is missing, a debugger
+    /// that relies on it hangs in each lock that it steps through. If it is always set, a debugger
+    /// that trusts it looks for a loop that is not there, and runs past the user's next line.
     "debug.step_exclusive": "software step over LDXR: ISS.EX is 1";
     reference: "DDI 0487: ISS encoding for an exception from a Software Step exception: EX";
     needs: Needs::NONE;

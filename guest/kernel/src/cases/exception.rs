@@ -1,9 +1,9 @@
 //! Exception entry and return: which vector, what ESR, ELR and SPSR say, what PSTATE becomes.
 //!
-//! An exception that a guest's EL0 or EL1 takes to EL1 is the guest's own affair: with HCR_EL2.TGE
-//! = 0 the hardware does it without a visit to EL2, and whoever emulates a PE must do the same by
-//! hand. In one step PC and PSTATE go to ELR_EL1 and SPSR_EL1, the reason to ESR_EL1, interrupts
-//! are masked, and PC becomes VBAR_EL1 plus an offset out of this table:
+//! An exception that a guest's EL0 or EL1 takes to EL1 is the guest's own affair: with
+//! HCR_EL2.TGE = 0 the hardware does it without a visit to EL2, and whoever emulates a PE must do
+//! the same by hand. In one step PC and PSTATE go to ELR_EL1 and SPSR_EL1, the reason to ESR_EL1,
+//! interrupts are masked, and PC becomes VBAR_EL1 plus an offset out of this table:
 //!
 //! ```text
 //!   taken from             synchronous   IRQ     FIQ     SError
@@ -87,6 +87,11 @@ case! {
     /// It checks the vector, the mode in SPSR, that SP_EL0 was kept for the handler to read, and
     /// that SP_EL1 afterwards is what it was before.
     ///
+    /// ```text
+    ///   EL1t  svc #7 on SP_EL0 --> VBAR + 0x000, PSTATE.SP = 1
+    ///   EL1h  handler on SP_EL1; SPSR.M = 0b0100 --> eret: EL1t again
+    /// ```
+    ///
     /// A hypervisor holds two stack pointers for EL1 and must save and restore both. One that keeps
     /// only the current one, or stores it under the wrong name when PSTATE.SP is 0, gives the guest
     /// the other's stack: the first push after a world switch overwrites memory of somebody else.
@@ -166,6 +171,11 @@ case! {
     /// The case executes BRK at EL1 and at EL0 and compares ESR_EL1, ELR_EL1 and, from EL0, the
     /// vector.
     ///
+    /// ```text
+    ///   brk #3   --> EC 0x3c, ELR = the BRK       (SVC: ELR = behind it)
+    ///                MDCR_EL2.TDE = 0: EL1      1: EL2, hand it back
+    /// ```
+    ///
     /// MDCR_EL2.TDE = 1 routes debug exceptions of EL0 and EL1 to EL2, which is how a hypervisor
     /// debugs its guest. A BRK that it did not plant itself it must then hand back: write the
     /// guest's ELR_EL1, SPSR_EL1 and ESR_EL1 and continue at the guest's vector. One that advances
@@ -198,6 +208,12 @@ case! {
     ///
     /// The case executes UDF at EL1, and UDF, `MRS X0, SCTLR_EL1` and ERET at EL0, and wants
     /// ESR_EL1 with nothing but EC 0 and IL, each time with ELR at the instruction.
+    ///
+    /// ```text
+    ///   EL0, EL1   udf      --+
+    ///   EL0        mrs, eret --+--> EL1: EC 0, ISS 0, ELR at it
+    ///   EL2        not reached
+    /// ```
     ///
     /// A hypervisor that traps a group of registers (HCR_EL2.TVM, TID3) sees accesses from EL1
     /// only; what EL0 may not do is UNDEFINED before the trap is considered. An emulator that

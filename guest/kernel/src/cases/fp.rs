@@ -24,7 +24,7 @@ use crate::user::{self, User};
 use crate::{case, check_eq, hypercall, machine, skip, user_code};
 
 /// Lets EL1 and EL0 use FP and SIMD (CPACR_EL1.FPEN = 0b11), or skips where there is none.
-fn enable() {
+pub fn enable() {
     if pfr0::FP.get(ID_AA64PFR0_EL1.get()) == pfr0::NO_FP {
         skip!("ID_AA64PFR0_EL1.FP says no floating-point");
     }
@@ -35,10 +35,10 @@ fn enable() {
 /// V0 to V31, FPCR and FPSR.
 #[repr(C, align(16))]
 #[derive(Clone, Copy, PartialEq)]
-struct State {
+pub struct State {
     v: [u128; 32],
-    fpcr: u64,
-    fpsr: u64,
+    pub fpcr: u64,
+    pub fpsr: u64,
 }
 
 unsafe extern "C" {
@@ -49,7 +49,7 @@ unsafe extern "C" {
 impl State {
     /// Different in every byte of every register; FPCR rounds toward zero and flushes, FPSR
     /// has QC and IXC.
-    fn pattern(seed: u64) -> Self {
+    pub fn pattern(seed: u64) -> Self {
         let half = |n: u64| 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(n + seed);
         let v = core::array::from_fn(|n| {
             let n = 2 * n as u64;
@@ -58,7 +58,7 @@ impl State {
         Self { v, fpcr: 0b11 << 22 | 1 << 24, fpsr: 1 << 27 | 1 << 4 }
     }
 
-    fn load(&self) {
+    pub fn load(&self) {
         // SAFETY: the target is soft-float: the compiler keeps nothing in the V registers.
         unsafe { fp_load(self) };
     }
@@ -71,7 +71,7 @@ impl State {
     }
 
     #[track_caller]
-    fn check(&self, after: &str) {
+    pub fn check(&self, after: &str) {
         let now = Self::now();
         for n in 0..32 {
             let (seen, wanted) = (now.v[n], self.v[n]);

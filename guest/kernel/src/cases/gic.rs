@@ -11,7 +11,9 @@
 //! In a virtual machine the distributor (GICD) and redistributors (GICR) are memory that is not
 //! there: each access exits, and the hypervisor models them. The CPU interface (ICC registers) may
 //! be the hardware's virtual one, which the hypervisor feeds by list registers (ICH_LR), or be
-//! emulated register by register. State is then in two places, and most mistakes are between them.
+//! emulated register by register. (A GICv2's is memory, GICC, which stage 2 can map to the
+//! hardware's virtual one; of the lessons, those of SGIs and timers are taught by it as well.)
+//! State is then in two places, and most mistakes are between them.
 
 use anyvisor_abi::case::Needs;
 use anyvisor_arch::gic::gicd;
@@ -126,8 +128,8 @@ case! {
     /// An interrupt that was put into a list register is on its way. When the guest then disables
     /// it, the hypervisor has to get it back from there, for a vCPU that may be running: kick it,
     /// and clean the register. One that does not delivers an interrupt after `disable_irq`
-    /// returned, for which Linux has freed the handler; RWP in GICD_CTLR tells the guest when it
-    /// may rely on it.
+    /// returned, whose handler Linux may have freed; RWP in GICD_CTLR tells the guest when it may
+    /// rely on it.
     "gic.enable": "a disabled interrupt stays pending and is not signalled; enabled, it is at once";
     reference: "IHI 0069: GICD_ISENABLER, GICD_ICENABLER, GICR_ISENABLER0, GICR_ICENABLER0";
     needs: Needs::GIC;

@@ -253,9 +253,9 @@ case! {
 }
 
 case! {
-    /// With ICC_CTLR_EL1.CBPR = 1 the binary point of Group 0 is used for both groups: ICC_BPR0_EL1
-    /// = n leaves bits 7 to n + 1. ICC_BPR1_EL1 then reads BPR0 + 1, at most 7, and ignores writes.
-    /// Its own value comes back when CBPR is cleared.
+    /// With ICC_CTLR_EL1.CBPR = 1 the binary point of Group 0 is used for both groups:
+    /// ICC_BPR0_EL1 = n leaves bits 7 to n + 1. ICC_BPR1_EL1 then reads BPR0 + 1, at most 7, and
+    /// ignores writes. Its own value comes back when CBPR is cleared.
     ///
     /// The case sets BPR1 to 4, then CBPR, and tries BPR0 of 3, 5, 6 and 7 with reading, writing
     /// and 18 pairs of priorities; then CBPR = 0 and wants 4.

@@ -61,8 +61,8 @@ case! {
     /// ```
     ///
     /// The same bits have other meanings with two security states (bit 1 is EnableGrp1A for
-    /// Non-secure). A hypervisor that copies the host's layout into a guest with DS = 1, or has DS
-    /// = 0 and still delivers Group 0, confuses a driver that believes what it reads. RWP that
+    /// Non-secure). A hypervisor that copies the host's layout into a guest with DS = 1, or has
+    /// DS = 0 and still delivers Group 0, confuses a driver that believes what it reads. RWP that
     /// never falls is an endless loop in Linux's `gic_dist_wait_for_rwp`, ended after a second with
     /// an error.
     "gic.control": "GICD_CTLR keeps EnableGrp0 and EnableGrp1; ARE and DS stay 1, RWP falls";

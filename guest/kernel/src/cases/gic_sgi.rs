@@ -10,6 +10,9 @@
 //!   0       Aff3   RS     IRM  Aff2   INTID  Aff1   TargetList
 //! ```
 //!
+//! A GICv2 has GICD_SGIR instead, a register in memory: up to eight CPUs by number in bits 23:16,
+//! INTID in 3:0, and a filter in 25:24 for "all but me" and "me". Its write exits by stage 2.
+//!
 //! The other CPUs take the SGIs with a handler that counts, and wait in WFE between, or sleep in
 //! WFI where a case says so.
 
@@ -93,10 +96,10 @@ case! {
     /// ```
     ///
     /// Software must therefore say in memory what the interrupt is for, and an operating system
-    /// does: a word of reasons, or a list, and the SGI only as the bell. GICv2 did it otherwise: it
-    /// kept one pending bit for each sender, and a hypervisor that was written for it first may
-    /// deliver two here. More dangerous is the loss at the border: an SGI that arrives between IAR
-    /// and EOIR must be kept. Linux hangs on that in `smp_call_function`.
+    /// does: a word of reasons, or a list, and the SGI only as the bell. (GICv2 keeps a pending bit
+    /// for each sender, so that two senders are two interrupts; here there is one.) The danger is
+    /// the loss at the border: an SGI that arrives between IAR and EOIR must be kept. Linux hangs
+    /// on that in `smp_call_function`.
     "gic_sgi.collapses": "an SGI sent twice before it is taken is taken once";
     reference: "IHI 0069: software generated interrupts; pending state";
     needs: Needs::ANY_GIC;

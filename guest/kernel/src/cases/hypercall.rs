@@ -185,12 +185,14 @@ case! {
 }
 
 unsafe extern "C" {
-    fn registers_over_hvc(function: u64, dump: *mut [u64; 31]);
-    fn registers_over_smc(function: u64, dump: *mut [u64; 31]);
+    /// Makes the call with a pattern in X1 to X30, and stores X0 to X30 behind it.
+    pub fn registers_over_hvc(function: u64, dump: *mut [u64; 31]);
+    /// The same by SMC.
+    pub fn registers_over_smc(function: u64, dump: *mut [u64; 31]);
 }
 
 /// What register `n` holds before the call.
-const fn pattern(n: usize) -> u64 {
+pub const fn pattern(n: usize) -> u64 {
     0x0101_0101_0101_0101 * n as u64
 }
 
@@ -404,8 +406,8 @@ case! {
     /// The caller's vCPU must not be entered again, the others must stop, and output that the guest
     /// has written to its console has to be out before the process ends: the line above is such
     /// output. A hypervisor that returns from the call, if only while it is shutting down, runs the
-    /// guest behind a point where it expects nothing; Linux prints "Power down failed" or spins for
-    /// ever with interrupts off. One that kills itself at once cuts the guest's last line.
+    /// guest behind a point where it expects nothing: Linux's init then exits, and the guest panics
+    /// while it shuts down. One that kills itself at once cuts the guest's last line.
     "hypercall.system_off": "SYSTEM_OFF ends the VM and does not return";
     reference: "DEN 0022: SYSTEM_OFF";
     needs: Needs::PSCI.and(Needs::ENDS_VM);

@@ -75,6 +75,11 @@ case! {
     /// mode. Each time it wants EC 0x0e, SPSR_EL1.IL, mode EL1h, and ELR at the target (of which
     /// for AArch32 the manual leaves bits unknown: not compared there).
     ///
+    /// ```text
+    ///   eret, SPSR.M = EL2h --> PC = ELR, still EL1h, PSTATE.IL = 1
+    ///   nop at ELR          --> EC 0x0e: not executed
+    /// ```
+    ///
     /// An emulator that believes SPSR without looking enters EL2 on the guest's word: the end of
     /// all isolation. A hypervisor that looks and stops the VM instead is wrong too: the mistake is
     /// the guest's own, and its handler for EC 0x0e is the one to report it.
@@ -127,6 +132,11 @@ case! {
     ///
     /// The case returns to EL1h with IL set by hand and wants the same as after an illegal return:
     /// EC 0x0e, ELR at the target, SPSR_EL1.IL set, mode EL1h.
+    ///
+    /// ```text
+    ///   eret, SPSR = EL1h | IL --> legal, PSTATE.IL = 1
+    ///   target: nop            --> EC 0x0e, SPSR.IL = 1, not executed
+    /// ```
     ///
     /// A hypervisor that masks SPSR_EL2 down to flags and mode drops IL. A guest that was
     /// interrupted between an illegal ERET and its exception then goes on as if nothing were wrong,

@@ -135,8 +135,8 @@ case! {
     /// ```
     ///
     /// The usual mistake is to write only as many bytes into the register as were read, and to
-    /// leave the rest as it was. Drivers mostly mask what they read, so that it shows late: Linux's
-    /// 64-bit compare of a value that it read as 32 bits fails, in one driver, sometimes.
+    /// leave the rest as it was. Drivers mostly mask what they read, so that it shows late: a
+    /// driver's 64-bit compare of a value that it read as 32 bits then fails, sometimes.
     "stage2.mmio_load": "device loads of 1, 2, 4, 8 bytes: SAS, SRT, SF; the value zero-extended";
     reference: "DDI 0487: ESR_EL2, ISS for a Data Abort (SAS, SRT, SF)";
     needs: Needs::SERVICES;
@@ -408,9 +408,9 @@ case! {
     /// ```
     ///
     /// A hypervisor whose exit path contains a full barrier anyway can ignore AR; one that hands
-    /// the access to another thread cannot. An emulator that decodes LDAR as an exclusive sets ISV
-    /// = 0, because exclusives have no description, and makes a hypervisor refuse what the manual
-    /// describes. Linux uses acquire and release on ordinary memory, seldom on devices.
+    /// the access to another thread cannot. An emulator that decodes LDAR as an exclusive sets
+    /// ISV = 0, because exclusives have no description, and makes a hypervisor refuse what the
+    /// manual describes. Linux uses acquire and release on ordinary memory, seldom on devices.
     "stage2.mmio_ordered": "LDAR and STLR of a device: ISV, AR = 1";
     reference: "DDI 0487: ESR_EL2, ISS for a Data Abort (AR)";
     needs: Needs::SERVICES;

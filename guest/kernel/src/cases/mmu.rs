@@ -151,9 +151,9 @@ case! {
     ///   descriptor 47:21 --> PA 47:21 | PA 20:0 <+
     /// ```
     ///
-    /// Linux maps its memory by blocks, so a walker without them fails at once; one with the wrong
-    /// mask for 16 or 64 KiB does not until such a kernel comes. A hypervisor that breaks its own
-    /// blocks for dirty logging must not let that show here: the guest's block stays one.
+    /// Linux maps by blocks wherever it can, so a walker without them fails at once; one with the
+    /// wrong mask for 16 or 64 KiB does not until such a kernel comes. A hypervisor that breaks its
+    /// own blocks for dirty logging must not let that show here: the guest's block stays one.
     "mmu.blocks": "blocks of 1 GiB, 2 MiB, 32 MiB, 512 MiB translate to the right byte";
     reference: "DDI 0487: VMSAv8-64 block descriptors; output address bits [47:n]";
     needs: Needs::NONE;

@@ -199,11 +199,11 @@ case! {
     ///   EnIB = 1   autib(pacib(x)) -> x
     /// ```
     ///
-    /// The enables let a kernel switch the feature on when it has set the keys. Its own functions
-    /// that were entered before must return after, so for a moment code with PACIASP at its head
-    /// and no AUTIASP yet executed runs with both settings; Linux takes care, and an emulator that
-    /// applies the change late breaks it. HCR_EL2.API = 0 traps enabled instructions only: what
-    /// SCTLR_EL1 disables does nothing, and EL2 does not hear of it.
+    /// The enables let a kernel set its keys first. A function that was entered with signing off
+    /// must not return with it on, so kernels switch in a function that never returns. An emulator
+    /// that applies the change late, at the end of a block, breaks that order. HCR_EL2.API = 0
+    /// traps enabled instructions only: what SCTLR_EL1 disables does nothing, and EL2 does not hear
+    /// of it.
     "pauth.disabled": "with SCTLR_EL1.EnIA = 0 PACIA and AUTIA change nothing; EnIB is apart";
     reference: "DDI 0487: SCTLR_EL1.EnIA, EnIB";
     needs: Needs::NONE;

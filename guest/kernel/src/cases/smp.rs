@@ -58,10 +58,11 @@ case! {
     ///   CPU 0                                  AFFINITY_INFO: OFF
     /// ```
     ///
-    /// A context cut to 32 bits shows here; Linux passes a pointer in it. The hard part is the end:
-    /// CPU_OFF must not be visible as OFF before the vCPU has really left the guest, or the next
-    /// CPU_ON resets registers of a thread that still runs. A hypervisor that never says OFF makes
-    /// Linux wait and print that the CPU "may not have shut down cleanly".
+    /// A context cut to 32 bits shows here; kernels that pass a pointer in it, as this one does,
+    /// start with half of it. The hard part is the end: CPU_OFF must not be visible as OFF before
+    /// the vCPU has really left the guest, or the next CPU_ON resets registers of a thread that
+    /// still runs. A hypervisor that never says OFF makes Linux wait and print that the CPU "may
+    /// not have shut down cleanly".
     "smp.cpu_on_off": "CPU_ON runs a second CPU with its own affinity, CPU_OFF ends it, and again";
     reference: "DEN 0022: CPU_ON, CPU_OFF, AFFINITY_INFO";
     needs: Needs::PSCI.vcpus(2);

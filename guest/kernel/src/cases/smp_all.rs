@@ -101,8 +101,8 @@ case! {
     /// It is correct only if both the atomic add and the ordering are: a lost ticket gives two CPUs
     /// the same number, and a store that becomes visible after the release loses an addition.
     /// Ticket locks are fair, which is a hypervisor's trouble: if the vCPU whose turn it is does
-    /// not run, everybody waits. Linux under KVM therefore uses queued locks with a yield (PV
-    /// locks); the trap of WFE is the means where there is none.
+    /// not run, everybody waits. Guests on x86 have locks that yield to the hypervisor for that; on
+    /// Arm the trap of WFE is the means.
     "smp.lock": "all CPUs add to one counter by plain loads and stores under a ticket lock: nothing is lost";
     reference: "DDI 0487: Load-Acquire, Store-Release; LDADD or LDXR, STXR";
     needs: Needs::PSCI.vcpus(4);

@@ -79,8 +79,8 @@ case! {
     ///
     /// An emulator with a queue of timer events sets a bit when the event fires and clears it when
     /// software does something; it forgets the way back. Linux programs the next event by writing
-    /// CVAL alone and expects that the condition goes away with it: else the interrupt comes again
-    /// at once, for ever.
+    /// CVAL and expects that the condition goes away with it: else the interrupt comes again at
+    /// once, for ever.
     "timer.condition_virtual": "CNTV_CTL.ISTATUS is met from CVAL on, and not when CVAL moves away";
     reference: "DDI 0487: CNTV_CTL_EL0.ISTATUS, CNTV_CVAL_EL0 (TimerConditionMet)";
     needs: Needs::NONE;
@@ -138,8 +138,8 @@ case! {
     /// A hypervisor that turns CVAL into a delay for its host's timer computes `CVAL - now`, which
     /// is negative or, unsigned, enormous: the guest's timer fires in centuries, and not at once.
     /// Multiplied by nanoseconds and divided by the frequency 2^64 - 1 overflows and may become a
-    /// small number: an interrupt storm. Linux writes past values on purpose when it was late with
-    /// an event.
+    /// small number: an interrupt storm. A guest that is late with an event writes past values in
+    /// the ordinary course of things.
     "timer.past": "CVAL 0, 1 and now are met at once, 2^64 - 1 is not; both timers";
     reference: "DDI 0487: CNTV_CVAL_EL0, CNTP_CVAL_EL0";
     needs: Needs::NONE;
@@ -224,7 +224,8 @@ case! {
     /// If the value is taken as unsigned, -1 ("one tick ago") is a deadline 2^32 ticks ahead, three
     /// minutes at 24 MHz. If TVAL is kept as a register it reads back what was written, while time
     /// passes. Emulations of the virtual timer must subtract the virtual counter here and not the
-    /// physical one. U-Boot and many small kernels use TVAL only.
+    /// physical one. Linux programmed the timer by TVAL before it moved to CVAL, and many small
+    /// kernels still do.
     "timer.tval": "TVAL is a signed 32-bit view of CVAL - counter, written and read; both timers";
     reference: "DDI 0487: CNTV_TVAL_EL0, CNTP_TVAL_EL0";
     needs: Needs::NONE;

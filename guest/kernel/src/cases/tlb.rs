@@ -177,8 +177,8 @@ case! {
     /// into bits 43:0 and the ASID into 63:48.
     ///
     /// The case maps a non-global page in ASID 3, loads through it, clears its descriptor and
-    /// invalidates it by one form: all twelve in turn. Each must leave a translation fault of level
-    /// 3.
+    /// invalidates it by one form: all twelve in turn. Each must leave a translation fault of
+    /// level 3.
     ///
     /// ```text
     ///   63:48   47:44   43:0

@@ -41,12 +41,18 @@ case! {
     /// The case clears FPEN, executes `FMOV D0, XZR` at EL1 and at EL0, and compares ESR_EL1 and
     /// ELR_EL1.
     ///
+    /// ```text
+    ///   fmov --> CPACR_EL1.FPEN = 0?  yes --> EL1, EC 0x07
+    ///               no --> CPTR_EL2.TFP = 1?  yes --> EL2, EC 0x07
+    ///                         no --> executed
+    /// ```
+    ///
     /// A hypervisor that switches vector registers lazily sets CPTR_EL2.TFP and sees EC 0x07 as
-    /// well, at EL2, but only for instructions that CPACR_EL1 let through. One that takes every FP
-    /// trap for its own loads the registers and retries; the guest's instruction then succeeds
-    /// although its kernel forbade it, and Linux hands one process the vector registers of another.
-    /// One that reflects its own trap to EL1 gives the guest a trap that CPACR_EL1 does not
-    /// explain.
+    /// well, at EL2, but only for instructions that CPACR_EL1 let through. An engine that asks
+    /// EL2's control before EL1's takes the guest's trap for its own, loads the registers and
+    /// retries: the instruction succeeds although the guest's kernel forbade it, and one process
+    /// has the vector registers of another. One that reflects its own trap to EL1 gives the guest a
+    /// trap that CPACR_EL1 does not explain.
     "exception.fp_trapped": "FP with CPACR_EL1.FPEN = 0 traps at EL1 and EL0: EC 0x07, ELR at it";
     reference: "DDI 0487: CPACR_EL1.FPEN; ESR_ELx, ISS for an access to SIMD or floating-point";
     needs: Needs::NONE;
@@ -192,10 +198,17 @@ case! {
     /// and no timer bit, EL0VTEN alone, EL0PTEN alone. What is not allowed must trap with EC 0x18
     /// and name the register.
     ///
-    /// Hardware does this alone. Hypervisors get it wrong where they trap the physical timer to
-    /// emulate it (CNTHCTL_EL2.EL1PCEN): the exit tells them of an access, and the handler serves
-    /// it without asking whether it came from EL0 with EL0PTEN = 0. The manual sends that one to
-    /// EL1 before EL2 is considered. A user program could otherwise stop its kernel's tick.
+    /// ```text
+    ///   EL0 reads     CNTV_CTL   CNTP_CTL
+    ///   counters only trap       trap
+    ///   EL0VTEN       value      trap
+    ///   EL0PTEN       trap       value
+    /// ```
+    ///
+    /// EL0's forbidden access goes to EL1 before EL2 is considered, so a hypervisor that traps the
+    /// physical timer to emulate it (CNTHCTL_EL2.EL1PCEN) sees only what EL1 has allowed. An engine
+    /// that asks for EL2's control first hands the access to that emulation, which serves it: a
+    /// user program can then stop its kernel's tick.
     "exception.el0_timer": "CNTV_CTL_EL0, CNTP_CTL_EL0 at EL0 trap by EL0VTEN, EL0PTEN";
     reference: "DDI 0487: CNTKCTL_EL1.EL0VTEN, EL0PTEN";
     needs: Needs::NONE;
@@ -229,6 +242,11 @@ case! {
     /// The case executes both at EL0 and compares the syndromes, and that SPSR_EL1 still has the
     /// masks of before. (QEMU 7.2 exchanges Op1 and Op2 of the immediate form.)
     ///
+    /// ```text
+    ///   EL0   msr daif, x3      --> EL1, EC 0x18: 3 3 C4 C2 1, Rt 3
+    ///         msr daifset, #2   --> EL1, EC 0x18: 0 3 C4 C2 6, Rt 31
+    /// ```
+    ///
     /// The point is the order: nothing may have been written when the trap is taken. An emulator
     /// that treats DAIFSet as a quick PSTATE write without a check lets any process switch
     /// interrupts off, and a guest kernel that relies on its tick to get the CPU back has lost it
@@ -252,8 +270,8 @@ case! {
 
 case! {
     /// SCTLR_EL1.nTWI = 0 traps WFI at EL0, if it would otherwise wait. ESR_EL1 has EC 0x01,
-    /// ELR_EL1 is at the instruction, and ISS.TI tells WFI (0) from WFE (1). COND is 0b1110 with CV
-    /// = 1.
+    /// ELR_EL1 is at the instruction, and ISS.TI tells WFI (0) from WFE (1). COND is 0b1110 with
+    /// CV = 1.
     ///
     /// The case clears nTWI and executes WFI at EL0 with nothing pending. The trap must come, with
     /// that syndrome.
@@ -265,10 +283,10 @@ case! {
     /// ```
     ///
     /// Every hypervisor uses HCR_EL2.TWI to sleep instead of burning the core while a guest idles.
-    /// If it looks only at its own control, a process's WFI stops the whole vCPU although its
-    /// kernel wanted to hear of it; kernels that use the trap to yield then hang until the next
-    /// interrupt. An emulator must also set PC right: at the WFI for the trap, behind it after a
-    /// completed wait.
+    /// An engine that looks at EL2's control first stops the whole vCPU for a process's WFI,
+    /// although its kernel wanted to hear of it; kernels that use the trap to yield then hang until
+    /// the next interrupt. An emulator must also set PC right: at the WFI for the trap, behind it
+    /// after a completed wait.
     "exception.el0_wfi": "WFI at EL0 with SCTLR_EL1.nTWI = 0: EC 0x01, ISS.TI = 0, ELR at it";
     reference: "DDI 0487: SCTLR_EL1.nTWI; ESR_ELx, ISS for a WF* instruction";
     needs: Needs::NONE;
@@ -291,6 +309,12 @@ case! {
     /// The case runs eight WFEs in a row at EL0 with nTWE = 0. One of them must trap, and not the
     /// first: ELR_EL1 lies behind the start. A machine whose WFE never waits has nothing to trap,
     /// and the case skips.
+    ///
+    /// ```text
+    ///   eret (event = 1)
+    ///   wfe   event 1 --> 0, goes on
+    ///   wfe   would wait: EC 0x01, TI = 1, ELR here
+    /// ```
     ///
     /// A hypervisor that traps WFE (HCR_EL2.TWE, to notice a vCPU that spins on a lock) has to
     /// leave the Event Register as the guest would find it. If its own exits and ERETs lose an
@@ -350,10 +374,9 @@ case! {
     /// then with DZE = 1 and wants the word to be zero. It skips where DCZID_EL0.DZP at EL1
     /// prohibits the instruction.
     ///
-    /// HCR_EL2.TDZ traps the same to EL2, for hypervisors that cannot let it run. Such a one must
-    /// first see whether EL1 wanted the trap. If DC ZVA silently does nothing, every page that a C
-    /// library clears keeps its old contents: data leak between processes, and programs find
-    /// rubbish in fresh memory.
+    /// HCR_EL2.TDZ traps the same to EL2, for hypervisors that cannot let it run, but only what DZE
+    /// has let through. If DC ZVA silently does nothing, every page that a C library clears keeps
+    /// its old contents: data leak between processes, and programs find rubbish in fresh memory.
     "exception.el0_dc_zva": "DC ZVA at EL0 with SCTLR_EL1.DZE = 0: EC 0x18; with 1 it zeroes";
     reference: "DDI 0487: SCTLR_EL1.DZE; DCZID_EL0.DZP; DC ZVA";
     needs: Needs::NONE;
@@ -425,6 +448,12 @@ case! {
     /// The case puts a token in TPIDRRO_EL0. EL0 writes TPIDR_EL0, reads the token, and tries to
     /// overwrite it. The case wants the token read, TPIDR_EL0 written, EC 0 with ELR_EL1 at the
     /// third instruction, and the token intact.
+    ///
+    /// ```text
+    ///   EL0   msr tpidr_el0, x9      done
+    ///         mrs x10, tpidrro_el0   done
+    ///         msr tpidrro_el0, x9    UNDEFINED --> EL1, EC 0
+    /// ```
     ///
     /// No hypervisor needs to trap these registers, and all must switch them: they belong to the
     /// vCPU. KVM, for one, saves them by hand on each world switch. If TPIDR_EL0 is forgotten,

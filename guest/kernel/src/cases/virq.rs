@@ -184,10 +184,10 @@ case! {
     ///   ISR_EL1   bit 7 I    bit 6 F    bit 8 A
     /// ```
     ///
-    /// ISR_EL1 is read by code that polls with interrupts masked: crash kernels, debuggers, and
-    /// Linux's FIQ path on Apple silicon. At EL1 it shows the virtual interrupts if HCR_EL2.IMO and
-    /// FMO are set, and the physical ones if not. A hypervisor that leaves FMO clear because it
-    /// "does not use FIQ" shows the guest its host's, and sends them there.
+    /// ISR_EL1 is read by code that polls with interrupts masked: firmware, debuggers, this kernel.
+    /// At EL1 it shows the virtual interrupts if HCR_EL2.IMO and FMO are set, and the physical ones
+    /// if not. A hypervisor that leaves FMO clear because it "does not use FIQ" shows the guest its
+    /// host's, and sends them there.
     "virq.fiq_masked": "a FIQ masked by PSTATE.F is pending in ISR_EL1 and not taken";
     reference: "DDI 0487: PSTATE.F; ISR_EL1.F";
     needs: Needs::SERVICES.and(Needs::LINES);

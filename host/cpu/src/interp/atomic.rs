@@ -27,8 +27,10 @@ impl<'a> Interp<'a> {
             Atomic::Clear => (Update::And, if is(Bug::LdclrUninverted) { value } else { !value }),
             Atomic::Xor => (Update::Xor, value),
             Atomic::Set => (Update::Or, value),
-            Atomic::SignedMax if is(Bug::LseMaxUnsigned) => (Update::UnsignedMax, value),
-            Atomic::SignedMax => (Update::SignedMax, value),
+            Atomic::SignedMax => (
+                if is(Bug::LseMaxUnsigned) { Update::UnsignedMax } else { Update::SignedMax },
+                value,
+            ),
             Atomic::SignedMin => (Update::SignedMin, value),
             Atomic::UnsignedMax => (Update::UnsignedMax, value),
             Atomic::UnsignedMin => (Update::UnsignedMin, value),

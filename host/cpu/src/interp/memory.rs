@@ -396,7 +396,7 @@ impl<'a> Interp<'a> {
     fn unaligned_faults(&self, access: Access, va: u64, bytes: u32, atomic: bool) -> bool {
         let regime = &self.cpu.regime;
         let strict = atomic || access.ordered && !regime.unaligned_ordered;
-        regime.check_alignment && !is(Bug::AlignmentUnchecked) || strict && !inside_16(va, bytes)
+        regime.check_alignment || strict && !inside_16(va, bytes)
     }
 
     /// The pages of the first and the last byte of an access, all checks done.
@@ -420,12 +420,10 @@ impl<'a> Interp<'a> {
             self.watch(access, va, access.bytes, want)?;
             return Ok((first, first));
         }
-        if is(Bug::CrossingInOnePage) {
-            return Ok((first, first));
-        }
         // Only a part of the access lies there: a syndrome that names its size would mislead.
         let rest = Access { iss: 0, ..access };
-        let (_, second) = self.place(rest, next_page(va), want, aligned)?;
+        let asked = if is(Bug::SecondPageUnchecked) { Want::Locate } else { want };
+        let (_, second) = self.place(rest, next_page(va), asked, aligned)?;
         self.watch(access, va, access.bytes, want)?;
         Ok((first, second))
     }
@@ -542,9 +540,10 @@ impl<'a> Interp<'a> {
                 let on_walk = on_walk && !is(Bug::S1ptwMissing);
                 let iss = DataAbort { on_walk, ..DataAbort::new(status, write) }.iss();
                 let valid = if on_walk { 0 } else { u64::from(access.iss) };
-                let valid = if is(Bug::IssSizeWrong) { valid & !(0b11 << 22) } else { valid };
+                let wide = is(Bug::IssSizeWrong) && valid >> 22 & 0b11 == 0b11;
+                let valid = if wide { valid & !(1 << 22) } else { valid };
                 let valid = if is(Bug::IssSignLost) { valid & !(1 << 21) } else { valid };
-                let ipa = if is(Bug::IpaOfPage) { ipa & !0xfff } else { ipa };
+                let va = if is(Bug::ExitFarOfPage) { va & !0xfff } else { va };
                 self.exit(Esr::new(ExceptionClass::DataAbortLower, iss | valid).0, va, ipa)
             }
             Abort::Update { status, ipa } => {

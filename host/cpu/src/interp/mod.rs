@@ -339,11 +339,10 @@ impl Interp<'_> {
         self.set_left(left);
         // Which of them is taken first is IMPLEMENTATION DEFINED (DDI 0487 D1.3.6): SError, FIQ,
         // IRQ here.
+        let masks_fiq = if is(Bug::FiqIgnoresMask) { 0 } else { pstate::F };
         if let Some(iss) = self.cpu.serror.filter(|_| !self.cpu.pstate.any(pstate::A)) {
             self.cpu.take_serror(iss);
-        } else if self.cpu.fiq_line()
-            && (!self.cpu.pstate.any(pstate::F) || is(Bug::FiqIgnoresMask))
-        {
+        } else if self.cpu.fiq_line() && !self.cpu.pstate.any(masks_fiq) {
             self.cpu.take_interrupt(Vector::Fiq);
         } else if self.cpu.irq_line() && !self.cpu.pstate.any(pstate::I) {
             self.cpu.take_interrupt(Vector::Irq);
@@ -369,8 +368,8 @@ impl Interp<'_> {
     /// Without one the virtual timer's output is an exit, which masks it. In how many ticks it
     /// comes.
     fn timer_to_caller(&mut self) -> Result<Option<u64>, Exit> {
-        let masked = self.cpu.vtimer_mask && !is(Bug::VtimerMaskIgnored);
-        let Some(deadline) = self.cpu.vtimer.deadline().filter(|_| !masked) else {
+        let open = |cpu: &Cpu| is(Bug::VtimerMaskIgnored) || !cpu.vtimer_mask;
+        let Some(deadline) = self.cpu.vtimer.deadline().filter(|_| open(self.cpu)) else {
             return Ok(None);
         };
         let count = (self.now)().wrapping_sub(self.cpu.vtimer_offset);

@@ -183,6 +183,13 @@ pub fn asid(tcr: u64, value: u64) -> u32 {
     (value >> 48) as u32 & mask
 }
 
+/// What TCR_EL1.TG1 says.
+#[inline(always)]
+fn granule1(tcr: u64) -> Granule {
+    let other = is(Bug::Tg1LikeTg0) && tcr::granule1(tcr) == Granule::K16;
+    if other { Granule::K64 } else { tcr::granule1(tcr) }
+}
+
 impl Regime {
     /// Derives it from `cpu`'s registers.
     pub fn of(cpu: &Cpu) -> Self {
@@ -204,7 +211,7 @@ impl Regime {
             context: asid(tcr, ttbr[usize::from(has(tcr::A1))])
                 | if enabled { CONTEXT_ON } else { 0 }
                 | if debug::watching(cpu) { CONTEXT_WATCHED } else { 0 },
-            check_alignment: control & sctlr::A != 0,
+            check_alignment: control & sctlr::A != 0 && !is(Bug::AlignmentUnchecked),
             unaligned_ordered: control & sctlr::N_AA != 0,
             tbi,
             tbi_code,
@@ -217,17 +224,7 @@ impl Regime {
                 Half {
                     disabled: has(tcr::EPD1),
                     ignores_limits: has(tcr::HPD1),
-                    ..Half::of(
-                        ttbr[1],
-                        if is(Bug::Tg1LikeTg0) {
-                            tcr::granule0(tcr >> 16)
-                        } else {
-                            tcr::granule1(tcr)
-                        },
-                        size[1],
-                        tops(1),
-                        output_bits,
-                    )
+                    ..Half::of(ttbr[1], granule1(tcr), size[1], tops(1), output_bits)
                 },
             ],
             output_bits,

@@ -55,7 +55,7 @@ pub(super) fn write(cpu: &mut Cpu, view: View, value: u64) {
 /// UNDEFINED.
 pub fn write_immediate(cpu: &mut Cpu, field: PstateField, imm: u32) -> Result<(), Refusal> {
     let el0 = cpu.pstate.el() == 0;
-    let trapped = el0 && !traps::sctlr_has(cpu, sctlr::UMA) && !is(Bug::UmaIgnored);
+    let trapped = el0 && !traps::sctlr_has(cpu, if is(Bug::UmaIgnored) { !0 } else { sctlr::UMA });
     let imm = u64::from(imm);
     let masks = imm << F.trailing_zeros() & DAIF;
     match field {

@@ -49,7 +49,8 @@ pub fn call(cpu: &mut Cpu, id: u32) -> Result<i64, Leave> {
             affinity_info(all, argument(cpu, 1)?, argument(cpu, 2)?)
         }
         PSCI_CPU_ON_32 | PSCI_CPU_ON_64 => {
-            all.on(argument(cpu, 1)?, argument(cpu, 2)?, argument(cpu, 3)?)
+            let context = if is(Bug::CpuOnContextLost) { 0 } else { argument(cpu, 3)? };
+            all.on(argument(cpu, 1)?, argument(cpu, 2)?, context)
         }
         PSCI_CPU_OFF if all.leave() => return Err(Stop::CpuOff.into()),
         PSCI_CPU_OFF => return Err(Leave::Off),
