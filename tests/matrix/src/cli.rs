@@ -21,7 +21,7 @@ pub enum Command {
     ///
     /// The exit status is 0 if all passed, were skipped or differ as known, 1 if one failed, 2 for
     /// a command line or a file that does not fit.
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Run the cases with each seeded bug: how many are found, and by which cases
     ///
     /// The exit status is 0 if each bug is found, or cannot be seen for a reason that the table of

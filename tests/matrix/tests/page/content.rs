@@ -243,8 +243,8 @@ fn plots(setting: &mut Setting) -> Result<(), String> {
 }
 
 fn links(setting: &mut Setting) -> Result<(), String> {
-    setting.open("")?;
-    let dom = Html::parse_document(&setting.browser.dom()?);
+    // As it is written: with a script the places are the script's.
+    let dom = Html::parse_document(&crate::page(&setting.records));
     let mut places = HashSet::new();
     for id in all(dom.root_element(), "[id]").iter().filter_map(|element| element.attr("id")) {
         if !places.insert(id) {

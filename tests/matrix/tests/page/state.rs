@@ -171,6 +171,8 @@ fn panel(setting: &mut Setting) -> Result<(), String> {
          return box.top >= 0 && box.top < innerHeight; })()",
     )?;
     same("it is in view", &seen.as_bool(), &Some(true))?;
+    let scrolled = setting.browser.eval("scrollY")?;
+    same("the table stays where it was", &scrolled.as_f64(), &Some(0.0))?;
     setting.browser.eval("document.getElementById('close').click()")?;
     setting.browser.settle()?;
     same("closed", &setting.opened()?, &vec![])?;

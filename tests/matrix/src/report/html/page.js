@@ -12,6 +12,10 @@
   const articles = new Map([...panel.querySelectorAll("article")].map((a) => [a.dataset.case, a]));
   const columns = [...matrix.querySelectorAll("thead th[data-hypervisor]")].map((th) => th.dataset.hypervisor);
 
+  // These places are for readers without a script. With it, the page itself leads to what an
+  // address names, and the browser's own jump would only be in the way.
+  for (const place of panel.querySelectorAll("[id^='case=']")) place.removeAttribute("id");
+
   // A row, with what the filters ask of it.
   const rows = [...matrix.querySelectorAll("tr[data-case]")].map((tr) => ({
     tr,
