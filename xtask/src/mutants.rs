@@ -18,7 +18,7 @@ use std::process::ExitCode;
 const SEEDED: &str = "seeded";
 
 /// What `mutants` takes.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub struct Args {
     /// Passed on to `anyvisor-matrix mutants`: bugs by name or pattern, --format, --stop-after, ...
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "MUTANTS ARGS")]

@@ -19,13 +19,16 @@
 //! ANYVISOR_ENGINE         what --engine said, if anything
 //! ```
 //!
+//! When all tests have passed, and all were asked for, the suite has to find the seeded bugs:
+//! [`crate::mutants`].
+//!
 //! The profile is cargo's for development. What the release profile could save
 //! is less than what it costs: it links every test program with fat LTO.
 
 use crate::command::{Cmd, passthrough, watch};
 use crate::progress::Step;
 use crate::workspace::{HostRust, Workspace, cargo};
-use crate::{binutils, chromium, contract, guest, macos, qemu, run};
+use crate::{binutils, chromium, contract, guest, macos, mutants, qemu, run};
 use anyhow::{Result, bail};
 use std::process::ExitCode;
 
@@ -128,7 +131,13 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
     if !args.program.is_empty() {
         cmd = cmd.arg("--").args(&args.program);
     }
-    Ok(run::status(passthrough(cmd)?))
+    let tested = passthrough(cmd)?;
+    // Who chose tests wants those. On a Mac the engine is Apple's, and has no bugs of ours in it.
+    let all = args.cargo.is_empty() && args.program.is_empty();
+    if !tested.success() || !all || mac {
+        return Ok(run::status(tested));
+    }
+    mutants::run(ws, &mutants::Args::default())
 }
 
 /// The crates with models (`models.rs`).
