@@ -186,8 +186,8 @@ case! {
     ///
     /// Lazy switching remembers "whose state is in the registers", and the answer is per physical
     /// CPU: a vCPU that ran here, then elsewhere, then here again finds that the registers are
-    /// "still its own" although they are two switches old. KVM had this bug, as most kernels had
-    /// it with threads. With one CPU in the FDT the case skips.
+    /// "still its own" although they are two switches old. Kernels had the same bug
+    /// with threads. With one CPU in the FDT the case skips.
     "fp.each_cpu": "each CPU keeps its own V0 to V31, FPCR and FPSR over 100 rounds of calls and waits";
     reference: "DDI 0487: FP and SIMD state of each PE; CPTR_EL2.TFP; lazy context switching";
     needs: Needs::PSCI.vcpus(2);

@@ -548,7 +548,7 @@ case! {
     ///
     /// A walker that treats "not a table" as "a block" at every level makes 512 GiB of memory out
     /// of a damaged level 0 entry, and gives a guest's stray pointer an answer instead of a fault.
-    /// QEMU's TCG does so up to 7.2.
+    /// QEMU 7.2 does so.
     "mmu.reserved_blocks": "blocks at levels that have none are translation faults of that level";
     reference: "DDI 0487: VMSAv8-64 block descriptors, block sizes by granule; FEAT_LPA";
     needs: Needs::NONE;

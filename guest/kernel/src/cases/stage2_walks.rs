@@ -194,8 +194,7 @@ case! {
     /// A guest's kernel uses AT in its fault handler, so an exit in the middle of it is ordinary
     /// under memory pressure. The hypervisor shall make the table present and run AT again.
     /// Skipped because CM = 1 looks like cache maintenance, PAR_EL1 has the last answer in it, and
-    /// the guest takes a stale translation for a fresh one. (KVM's own use of AT at EL2 has the
-    /// same trap.)
+    /// the guest takes a stale translation for a fresh one.
     "stage2.at": "AT does not ask stage 2 for the output; of a table that stage 2 does not have it exits with S1PTW and CM";
     reference: "DDI 0487: AT S1E1R; PAR_EL1; ESR_EL2, ISS for a Data Abort (CM, S1PTW)";
     needs: Needs::SERVICES;

@@ -236,7 +236,7 @@ case! {
     /// kernel can emulate it without reading the instruction.
     ///
     /// ```text
-    ///   EL0   MRS X0, ID_AA64PFR0_EL1   IDS = 0: EC 0x00      IDS = 1: EC 0x18, ISS 0x300409 or so
+    ///   EL0   MRS X0, ID_AA64PFR0_EL1   IDS = 0: EC 0x00      IDS = 1: EC 0x18, ISS 0x300009
     ///   EL1   Linux emulates it for its programs, in both ways
     /// ```
     ///
