@@ -3,7 +3,7 @@
 
 use aarch64_cpu::registers::{ID_AA64ISAR0_EL1, ID_AA64MMFR2_EL1};
 use anyvisor_abi::case::Needs;
-use anyvisor_arch::descriptor::{AF, AP_READ_ONLY, Granule, PXN, UXN};
+use anyvisor_arch::descriptor::{AF, AP_READ_ONLY, Granule, NG, PXN, UXN};
 use anyvisor_arch::esr::FaultStatus;
 use anyvisor_arch::id::{isar0, mmfr2};
 use anyvisor_arch::sysreg::Encoding;
@@ -349,9 +349,10 @@ case! {
             pa
         });
         let va = probe.window.base() + 0x4000_0000;
+        // Not global: ASIDE1OS lets global pages be. The ASID is 0, as in the operand.
         for (n, op2) in [0, 1, 2, 3, 5, 7].into_iter().cycle().take(60).enumerate() {
             let [old, new] = [n % 2, 1 - n % 2];
-            probe.window.tables.map(va, frames[old], 3, DATA);
+            probe.window.tables.map(va, frames[old], 3, DATA | NG);
             check_eq!(load(El::El1, va).value(), old as u64 + 1, "the word before op2 {}", op2);
             probe.window.tables.set(va, 3, 0);
             // VMALLE1OS takes no operand: Rt is 31.
@@ -359,7 +360,7 @@ case! {
             probe.run(El::El1, &[DSB_ISH, word, DSB_ISH, ISB], &[page(va)]).done("TLBI OS");
             let wanted = data_abort(El::El1, FaultStatus::Translation(3), false);
             check_eq!(load(El::El1, va).fault().esr.0, wanted, "ESR_EL1 after op2 {}", op2);
-            probe.window.tables.map(va, frames[new], 3, DATA);
+            probe.window.tables.map(va, frames[new], 3, DATA | NG);
             check_eq!(load(El::El1, va).value(), new as u64 + 1, "the word after op2 {}", op2);
             probe.window.tables.set(va, 3, 0);
             table::invalidate_all();
@@ -416,7 +417,7 @@ case! {
             assert!(window.tables.get(va, 2) != old_table, "a table of its own");
             check_eq!(load(El::El1, va).value(), 1, "the page of the new table");
             // Another type of memory, and back.
-            for attributes in [mmu::REGISTERS, DATA, DATA | anyvisor_arch::descriptor::NG] {
+            for attributes in [mmu::REGISTERS, DATA, DATA | NG] {
                 window.tables.set(va, 3, 0);
                 table::invalidate(va);
                 window.tables.map(va, own, 3, attributes);
