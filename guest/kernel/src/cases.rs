@@ -6,6 +6,7 @@ mod at;
 mod bti;
 mod debug;
 mod debug_extents;
+mod edges;
 mod event;
 mod exception;
 mod exception_state;
