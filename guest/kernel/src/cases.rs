@@ -8,6 +8,7 @@ mod cache;
 mod cache_maintenance;
 mod debug;
 mod debug_extents;
+mod edges;
 mod event;
 mod exception;
 mod exception_state;

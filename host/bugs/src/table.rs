@@ -147,12 +147,6 @@ bugs! {
             rule: "ISS.S1PTW = 1 for a stage-2 fault on an access made for a stage-1 translation \
                    table walk (DDI 0487, ESR_ELx, ISS encoding for Data Aborts)",
         }
-        WnrOfWalk "wnr-of-walk" "host/cpu/src/interp/memory.rs" {
-            mistake: "A stage-2 fault on a table walk for a store is reported as a write",
-            hint: "The walk of a store faults. Is the walk a store?",
-            rule: "A walk is a read: WnR is 0 for a fault on a walk that does not update the \
-                   descriptor (DDI 0487, ESR_ELx.WnR; AArch64.S1Walk)",
-        }
         AtomicAbortsAsWrite "atomic-aborts-as-write" "host/cpu/src/interp/atomic.rs" {
             mistake: "An atomic that could not even read is reported as a failed write",
             hint: "An atomic operation reads and writes. Which of the two does the syndrome \
@@ -461,13 +455,6 @@ bugs! {
             rule: "A write of a W register sets bits 63:32 of the X register to zero (DDI 0487 \
                    C1.2.5)",
         }
-        MmioMaintenanceRefused "mmio-maintenance-refused" "host/monitor/src/trap/mmio.rs" {
-            mistake: "Cache maintenance by an address of a device is emulated as a store that \
-                      nobody can decode",
-            hint: "Not everything that faults at a device reads or writes it.",
-            rule: "A fault with ISS.CM = 1 is one of a cache maintenance instruction: it \
-                   transfers no register (DDI 0487, ESR_ELx, ISS encoding for Data Aborts)",
-        }
     }
     "hypercalls" {
         HvcNotAdvanced "hvc-not-advanced" "host/cpu/src/interp/system.rs" {
@@ -598,13 +585,6 @@ bugs! {
             hint: "A level interrupt ends where it began: at its source.",
             rule: "The timer's output is low when ENABLE is 0, IMASK is 1 or the condition is not \
                    met (DDI 0487 D12.2, CNTV_CTL_EL0)",
-        }
-        UndefinedReturnsPast "undefined-returns-past" "host/monitor/src/trap/undefined.rs" {
-            mistake: "An UNDEFINED exception that the monitor injects returns behind the \
-                      instruction",
-            hint: "A hypervisor that raises an exception has to do all that hardware does.",
-            rule: "The preferred return address of an UNDEFINED instruction is its own address \
-                   (DDI 0487 D1.3, preferred exception return address)",
         }
     }
     "timers" {
@@ -764,13 +744,6 @@ bugs! {
             hint: "Two bits for each interrupt, and one of them is RES0.",
             rule: "Int_config[1], the upper bit of each field, is 1 for edge-triggered (IHI 0069, \
                    GICD_ICFGR<n>)",
-        }
-        PriorityBitsAll "priority-bits-all" "host/gic/src/bank.rs" {
-            mistake: "GICD_IPRIORITYR keeps bits of a priority that ICC_CTLR_EL1.PRIbits says are \
-                      not there",
-            hint: "Write all ones, and read what is left of them.",
-            rule: "Unimplemented low-order bits of a priority field are RAZ/WI (IHI 0069, \
-                   interrupt prioritization)",
         }
         SpiRoutedToFirst "spi-routed-to-first" "host/gic/src/forwarding.rs" {
             mistake: "Every SPI goes to the first PE, wherever GICD_IROUTER sends it",

@@ -188,8 +188,7 @@ impl Bank {
     fn write_priorities(&mut self, first: usize, bytes: &[u8]) -> u32 {
         let mut changed = 0;
         for (bit, byte) in (first..).zip(bytes) {
-            let mask = if is(Bug::PriorityBitsAll) { 0xff } else { PRIORITY_MASK };
-            let new = if self.implemented >> bit & 1 == 1 { byte & mask } else { 0 };
+            let new = if self.implemented >> bit & 1 == 1 { byte & PRIORITY_MASK } else { 0 };
             if std::mem::replace(&mut self.state.priority[bit], new) != new {
                 changed |= 1 << bit;
             }

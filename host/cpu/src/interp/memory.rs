@@ -536,7 +536,7 @@ impl<'a> Interp<'a> {
             }
             Abort::Stage2 { status, ipa, on_walk } => {
                 // The walk itself is a read, whatever it is done for.
-                let write = want == Want::Write && (!on_walk || is(Bug::WnrOfWalk));
+                let write = want == Want::Write && !on_walk;
                 let on_walk = on_walk && !is(Bug::S1ptwMissing);
                 let iss = DataAbort { on_walk, ..DataAbort::new(status, write) }.iss();
                 let valid = if on_walk { 0 } else { u64::from(access.iss) };

@@ -29,7 +29,7 @@ pub fn handle(cpu: &mut Cpu, seen: Seen) -> Result<Answer, Stop> {
     if abort.on_walk {
         return Err(nowhere(cpu, seen, "a stage-1 walk reads a table"));
     }
-    if abort.cache_maintenance && !is(Bug::MmioMaintenanceRefused) {
+    if abort.cache_maintenance {
         cpu.advance()?; // what is no RAM has no cache, and RAM's is coherent
         return Ok(Answer::Skipped);
     }

@@ -5,7 +5,6 @@ use crate::cpu::Cpu;
 use anyvisor_arch::esr::Esr;
 use anyvisor_arch::pstate::{self, Mode, Spsr, Vector};
 use anyvisor_arch::sctlr;
-use anyvisor_bugs::{Bug, is};
 use applevisor::prelude::{HypervisorError, Reg, SysReg};
 
 /// Enters the guest's vector for a synchronous exception at the current instruction.
@@ -14,7 +13,6 @@ pub fn inject(cpu: &Cpu) -> Result<(), HypervisorError> {
     let (pc, cpsr) = (vcpu.get_reg(Reg::PC)?, vcpu.get_reg(Reg::CPSR)?);
     let control = vcpu.get_sys_reg(SysReg::SCTLR_EL1)?;
     let vectors = vcpu.get_sys_reg(SysReg::VBAR_EL1)?;
-    let pc = if is(Bug::UndefinedReturnsPast) { pc.wrapping_add(4) } else { pc };
     vcpu.set_sys_reg(SysReg::ELR_EL1, pc)?;
     vcpu.set_sys_reg(SysReg::SPSR_EL1, cpsr)?;
     vcpu.set_sys_reg(SysReg::ESR_EL1, Esr::unknown().0)?;
