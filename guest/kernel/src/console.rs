@@ -24,6 +24,7 @@ use virtio::Virtio;
 const PATIENCE_S: u64 = 60;
 
 /// The device.
+#[expect(clippy::large_enum_variant, reason = "there is one, and no heap to put it on")]
 enum Device {
     Pl011(Pl011),
     Ns16550(Ns16550),

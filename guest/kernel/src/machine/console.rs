@@ -21,13 +21,16 @@ pub fn choose(fdt: Fdt<'static>, arguments: &str) -> Option<Found> {
     let named = words.filter_map(|word| word.strip_prefix("console="));
     named
         .filter_map(|name| by_name(&root, name))
-        .last()
+        .next_back()
         .or_else(|| of(&stdout(fdt)?))
         .or_else(|| NAMES.iter().find_map(|(_, wanted)| nth(&root, *wanted, 0)))
 }
 
+/// Whether a kind is looked for.
+type Wanted = fn(ConsoleKind) -> bool;
+
 /// Linux's names of consoles.
-const NAMES: [(&str, fn(ConsoleKind) -> bool); 3] = [
+const NAMES: [(&str, Wanted); 3] = [
     ("ttyAMA", |kind| matches!(kind, ConsoleKind::Pl011)),
     ("ttyS", |kind| matches!(kind, ConsoleKind::Ns16550 { .. })),
     ("hvc", |kind| matches!(kind, ConsoleKind::Virtio)),
@@ -43,7 +46,7 @@ fn by_name(root: &Place, name: &str) -> Option<Found> {
 }
 
 /// The console number `n` of those that are wanted, in the order of the tree.
-fn nth(root: &Place, wanted: fn(ConsoleKind) -> bool, mut n: usize) -> Option<Found> {
+fn nth(root: &Place, wanted: Wanted, mut n: usize) -> Option<Found> {
     root.find(&mut |place| {
         let found = of(place).filter(|(kind, ..)| wanted(*kind))?;
         if n == 0 {

@@ -78,8 +78,8 @@ impl Place {
         let reg = self.node.reg().ok()??.nth(index)?;
         let (start, size) = (reg.address::<u64>().ok()?, reg.size::<u64>().ok()?);
         // The root is no bus of another.
-        let buses = self.above.get(1..self.depth)?.iter().rev().flatten();
-        let start = buses.fold(Some(start), |at, bus| to_parent(bus, at?))?;
+        let mut buses = self.above.get(1..self.depth)?.iter().rev().flatten();
+        let start = buses.try_fold(start, |at, bus| to_parent(bus, at))?;
         start.checked_add(size).map(|_| Region { start, size })
     }
 
