@@ -107,20 +107,21 @@ fn page_and_alias() -> (Window, Page, u64) {
 }
 
 case! {
-    /// What the cache registers say, and whether it can be. CTR_EL0: bit 31 set, lines between 16 bytes and 2 KiB,
-    /// the write-back and reservation granules no smaller than a line or "not told" (0). CLIDR_EL1: no
-    /// cache behind the first level that has none; LoUU, LoUIS not beyond LoC, LoC not beyond the
-    /// last cache. CCSIDR_EL1 of each cache that CLIDR names: its lines are no smaller than CTR's smallest.
-    /// DCZID_EL0: a block of 4 bytes to 2 KiB.
+    /// What the cache registers say, and whether it can be. CTR_EL0: bit 31 set, lines between 16
+    /// bytes and 2 KiB, the write-back and reservation granules no smaller than a line or "not
+    /// told" (0). CLIDR_EL1: no cache behind the first level that has none; LoUU, LoUIS not beyond
+    /// LoC, LoC not beyond the last cache. CCSIDR_EL1 of each cache that CLIDR names: its lines
+    /// are no smaller than CTR's smallest. DCZID_EL0: a block of 4 bytes to 2 KiB.
     ///
     /// ```text
     ///   CLIDR_EL1  |ICB|LoUU|LoC|LoUIS|Ctype7|...|Ctype2|Ctype1|    0 none  1 I  2 D  3 I+D  4 unified
     ///   CSSELR_EL1 <- level, InD ; ISB ; CCSIDR_EL1 -> line size, ways, sets
     /// ```
     ///
-    /// Hypervisors hide the host's caches (HCR_EL2.TID2): KVM makes up one set and one way. What they show
-    /// must still be possible, and no line larger than the real one may be shown in CTR_EL0, or a guest's
-    /// loop of DC CVAU steps over lines, and stale instructions are executed once a day.
+    /// Hypervisors hide the host's caches (HCR_EL2.TID2): KVM makes up one set and one way. What
+    /// they show must still be possible, and no line larger than the real one may be shown in
+    /// CTR_EL0, or a guest's loop of DC CVAU steps over lines, and stale instructions are executed
+    /// once a day.
     "cache.geometry": "CTR_EL0, CLIDR_EL1, CCSIDR_EL1 of each cache, and DCZID_EL0 can be true together";
     reference: "DDI 0487: CTR_EL0, CLIDR_EL1, CSSELR_EL1, CCSIDR_EL1, DCZID_EL0; HCR_EL2.TID2";
     needs: Needs::NONE;
@@ -177,9 +178,9 @@ case! {
 }
 
 case! {
-    /// Code is written and run 200 times on one CPU, with exactly the maintenance that CTR_EL0 asks for:
-    /// DC CVAU only if IDC = 0, IC IVAU only if DIC = 0, a DSB and an ISB in any case. Each time the new
-    /// instruction runs, at EL1 here; the next case does it at EL0.
+    /// Code is written and run 200 times on one CPU, with exactly the maintenance that CTR_EL0
+    /// asks for: DC CVAU only if IDC = 0, IC IVAU only if DIC = 0, a DSB and an ISB in any case.
+    /// Each time the new instruction runs, at EL1 here; the next case does it at EL0.
     ///
     /// ```text
     ///   IDC DIC     STR, then
@@ -188,10 +189,10 @@ case! {
     ///    1   1      DSB,                        ISB
     /// ```
     ///
-    /// Every JIT compiler reads these bits and leaves out what it may. So they are a promise: an emulator that
-    /// caches decoded blocks and watches IC IVAU must not show DIC = 1, unless it watches stores as well; a
-    /// hypervisor whose VM may run on two kinds of cores has to show the weaker of the two, and trap
-    /// CTR_EL0 (TID2) to do so.
+    /// Every JIT compiler reads these bits and leaves out what it may. So they are a promise: an
+    /// emulator that caches decoded blocks and watches IC IVAU must not show DIC = 1, unless it
+    /// watches stores as well; a hypervisor whose VM may run on two kinds of cores has to show the
+    /// weaker of the two, and trap CTR_EL0 (TID2) to do so.
     "cache.code_by_ctr": "new code runs after just the maintenance that CTR_EL0.IDC and DIC leave necessary, 200 times";
     reference: "DDI 0487: CTR_EL0.IDC, DIC; concurrent modification and execution of instructions";
     needs: Needs::NONE;
@@ -210,19 +211,19 @@ case! {
 }
 
 case! {
-    /// One function lies over the end of a page: its first two instructions in one page, its last two in
-    /// another that is nowhere near in memory. Both pages are rewritten, maintained by VA in lines of the
-    /// sizes of CTR_EL0, and the whole runs as written, 100 times.
+    /// One function lies over the end of a page: its first two instructions in one page, its last
+    /// two in another that is nowhere near in memory. Both pages are rewritten, maintained by VA
+    /// in lines of the sizes of CTR_EL0, and the whole runs as written, 100 times.
     ///
     /// ```text
     ///   VA   |... MOVZ X0 | MOVK X0 || ADD X0 | RET ...|
     ///   PA     page a               ^   page c          a + 4096 is somebody else's
     /// ```
     ///
-    /// Nothing fetches or decodes by pages in the architecture. An emulator does: its block of decoded
-    /// instructions ends at the page, or runs on by the physical address and executes what lies behind
-    /// the first page in memory. When only the second page is written, a block that began in the first one
-    /// has to be thrown away as well.
+    /// Nothing fetches or decodes by pages in the architecture. An emulator does: its block of
+    /// decoded instructions ends at the page, or runs on by the physical address and executes what
+    /// lies behind the first page in memory. When only the second page is written, a block that
+    /// began in the first one has to be thrown away as well.
     "cache.code_over_pages": "a function over two pages that are apart in memory is rewritten, page by page, and runs as written";
     reference: "DDI 0487: instruction fetch; IC IVAU, DC CVAU by VA";
     needs: Needs::NONE;
@@ -259,10 +260,10 @@ case! {
 }
 
 case! {
-    /// The same code is mapped at three addresses. It is written through a fourth, and maintained by one of
-    /// the addresses that execute it; then it is run by all of them. With a PIPT instruction cache
-    /// (CTR_EL0.L1Ip = 3) one IC IVAU by any VA of the location is enough; with a virtually indexed one
-    /// (VIPT) each address is maintained, as the manual then asks.
+    /// The same code is mapped at three addresses. It is written through a fourth, and maintained
+    /// by one of the addresses that execute it; then it is run by all of them. With a PIPT
+    /// instruction cache (CTR_EL0.L1Ip = 3) one IC IVAU by any VA of the location is enough; with
+    /// a virtually indexed one (VIPT) each address is maintained, as the manual then asks.
     ///
     /// ```text
     ///   VA a --\                 STR by d ; DC CVAU, IC IVAU by a ; DSB ; ISB
@@ -270,10 +271,10 @@ case! {
     ///   VA c --/
     /// ```
     ///
-    /// Programs do that when they map a JIT's buffer twice, writable and executable, as they must where W^X
-    /// is enforced. A cache of decoded code that is keyed by virtual address, and drops only the
-    /// address that IC IVAU names, runs the old code at the others. L1Ip is a promise too: a hypervisor
-    /// that shows 3 on a host with VIPT caches makes this fail now and then.
+    /// Programs do that when they map a JIT's buffer twice, writable and executable, as they must
+    /// where W^X is enforced. A cache of decoded code that is keyed by virtual address, and drops
+    /// only the address that IC IVAU names, runs the old code at the others. L1Ip is a promise
+    /// too: a hypervisor that shows 3 on a host with VIPT caches makes this fail now and then.
     "cache.code_aliases": "code written by one alias and maintained by another is new at every alias, as CTR_EL0.L1Ip promises";
     reference: "DDI 0487: CTR_EL0.L1Ip; IC IVAU and aliases; PIPT and VIPT instruction caches";
     needs: Needs::NONE;
@@ -302,20 +303,20 @@ case! {
 }
 
 case! {
-    /// DC CVAC, CVAU and CIVAC, and IC IVAU, at every offset within a line and at the ends of a page: the
-    /// address need not be aligned, what is named is the line, and no byte changes. IC IALLU and
-    /// IALLUIS with code that was changed: all of it is new. DC IVAC of a line that was written and cleaned
-    /// before: the data is there.
+    /// DC CVAC, CVAU and CIVAC, and IC IVAU, at every offset within a line and at the ends of a
+    /// page: the address need not be aligned, what is named is the line, and no byte changes. IC
+    /// IALLU and IALLUIS with code that was changed: all of it is new. DC IVAC of a line that was
+    /// written and cleaned before: the data is there.
     ///
     /// ```text
     ///   |------------ line ------------|
     ///        ^ DC CVAC, X1: any byte of it names it
     /// ```
     ///
-    /// In a VM the hardware turns DC IVAC into DC CIVAC (HCR_EL2.VM = 1 says: invalidate by clean and
-    /// invalidate), so that a guest cannot uncover what the host had in that line. An emulator that
-    /// throws data away for DC IVAC, or aligns the operand to the wrong line size and then cleans one
-    /// line for a loop over two, is seen here.
+    /// In a VM the hardware turns DC IVAC into DC CIVAC (HCR_EL2.VM = 1 says: invalidate by clean
+    /// and invalidate), so that a guest cannot uncover what the host had in that line. An emulator
+    /// that throws data away for DC IVAC, or aligns the operand to the wrong line size and then
+    /// cleans one line for a loop over two, is seen here.
     "cache.by_address": "DC CVAC, CVAU, CIVAC, IVAC and IC IVAU, IALLU, IALLUIS at any offset: no byte changes, new code runs";
     reference: "DDI 0487: DC CVAC, DC CVAU, DC CIVAC, DC IVAC, IC IVAU, IC IALLU, IC IALLUIS";
     needs: Needs::NONE;

@@ -6,9 +6,10 @@
 //!           26    25   24   23:22         19                  27         7     4   3   2   1   0
 //! ```
 //!
-//! On a CPU all of it is the hardware's and no hypervisor's business: FPCR and FPSR travel with the
-//! vCPU, and that is all. It is a hypervisor's business where the CPU is made of software, and where FP
-//! state is switched lazily: a vCPU that computes with another one's FPCR rounds the other way.
+//! On a CPU all of it is the hardware's and no hypervisor's business: FPCR and FPSR travel with
+//! the vCPU, and that is all. It is a hypervisor's business where the CPU is made of software, and
+//! where FP state is switched lazily: a vCPU that computes with another one's FPCR rounds the
+//! other way.
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{CPACR_EL1, ID_AA64PFR0_EL1};
@@ -71,21 +72,21 @@ fn compute(probe: &Probe, word: u32, operands: [u64; 3], fpcr: u64) -> Left {
 }
 
 case! {
-    /// Some ninety operations (FADD, FSUB, FMUL, FDIV, FSQRT, FMADD, FCVT to single, SCVTF, UCVTF, FRINTX) on operands
-    /// that lie at the edge: exact halves, one bit above and below them, sums that cancel, numbers
-    /// just above and below the largest, results that are denormal. Each is done in the four rounding modes
-    /// of FPCR.RMode; result and FPSR's bits are compared with a table that was computed with exact
-    /// fractions.
+    /// Some ninety operations (FADD, FSUB, FMUL, FDIV, FSQRT, FMADD, FCVT to single, SCVTF, UCVTF,
+    /// FRINTX) on operands that lie at the edge: exact halves, one bit above and below them, sums
+    /// that cancel, numbers just above and below the largest, results that are denormal. Each is
+    /// done in the four rounding modes of FPCR.RMode; result and FPSR's bits are compared with a
+    /// table that was computed with exact fractions.
     ///
     /// ```text
     ///   1 + 2^-53     nearest: 1     up: 1 + 2^-52     down: 1     zero: 1      IXC
     ///   max + 2^970   nearest: inf   up: inf           down: max   zero: max    OFC IXC
     /// ```
     ///
-    /// FMADD rounds once; as a multiplication and an addition it fails here. Tininess is found before
-    /// rounding on Arm (UFC), x86 finds it after: an emulator that uses the host's arithmetic differs in
-    /// just that bit. A hypervisor that loses RMode over a switch of vCPUs makes interval arithmetic in
-    /// the guest wrong by one last bit, now and then.
+    /// FMADD rounds once; as a multiplication and an addition it fails here. Tininess is found
+    /// before rounding on Arm (UFC), x86 finds it after: an emulator that uses the host's
+    /// arithmetic differs in just that bit. A hypervisor that loses RMode over a switch of vCPUs
+    /// makes interval arithmetic in the guest wrong by one last bit, now and then.
     "fp.rounding": "ninety operations at the edge in four rounding modes: result and flags as exact arithmetic has them";
     reference: "DDI 0487: FPRound, FPAdd, FPMul, FPDiv, FPSqrt, FPMulAdd; FPCR.RMode; IEEE 754-2008";
     needs: Needs::NONE;
@@ -120,11 +121,11 @@ const FSQRT: u32 = 0x1e61_c000;
 const FMADD: u32 = 0x1f41_0800;
 
 case! {
-    /// FPCR.FZ makes denormal operands and results zero, keeping the sign: an operand sets IDC, a result
-    /// sets UFC and not IXC. FPCR.DN makes every NaN result the default NaN. Without DN a NaN operand
-    /// goes through: the first signalling one, made quiet, before the first quiet one; a signalling NaN sets
-    /// IOC, a quiet one nothing. FNEG and FABS are no arithmetic: they touch the sign of anything, flag nothing
-    /// and flush nothing.
+    /// FPCR.FZ makes denormal operands and results zero, keeping the sign: an operand sets IDC, a
+    /// result sets UFC and not IXC. FPCR.DN makes every NaN result the default NaN. Without DN a
+    /// NaN operand goes through: the first signalling one, made quiet, before the first quiet one;
+    /// a signalling NaN sets IOC, a quiet one nothing. FNEG and FABS are no arithmetic: they touch
+    /// the sign of anything, flag nothing and flush nothing.
     ///
     /// ```text
     ///                      DN = 0                      DN = 1
@@ -133,10 +134,10 @@ case! {
     ///   inf - inf          default NaN, IOC            the same
     /// ```
     ///
-    /// Which NaN wins is where x86 and Arm differ, so an emulator on host arithmetic is seen; its default NaN is
-    /// negative on x86, too. Flags and flushing are where FPCR gets lost: a VMM that loads FPCR for
-    /// itself, to have IEEE arithmetic, and restores the guest's only when FPEN traps, has the guest
-    /// compute with denormals that it had switched off.
+    /// Which NaN wins is where x86 and Arm differ, so an emulator on host arithmetic is seen; its
+    /// default NaN is negative on x86, too. Flags and flushing are where FPCR gets lost: a VMM
+    /// that loads FPCR for itself, to have IEEE arithmetic, and restores the guest's only when
+    /// FPEN traps, has the guest compute with denormals that it had switched off.
     "fp.nan_and_flush": "FZ, DN, NaN propagation and the sign operations: result and flags, each as the manual's functions say";
     reference: "DDI 0487: FPProcessNaNs, FPUnpack; FPCR.FZ, DN; FPSR.IDC, UFC, IOC; FABS, FNEG";
     needs: Needs::NONE;
@@ -182,19 +183,20 @@ case! {
 }
 
 case! {
-    /// Floating point to integer: FCVTZS, FCVTZU to X and W, and the forms with a rounding of their own (FCVTNS, FCVTAS,
-    /// FCVTMS, FCVTPS), which FPCR.RMode does not change. What is too large or small saturates and sets IOC
-    /// (and not IXC); a NaN is 0 with IOC; what is not whole sets IXC; a W result clears the upper half
-    /// of X.
+    /// Floating point to integer: FCVTZS, FCVTZU to X and W, and the forms with a rounding of
+    /// their own (FCVTNS, FCVTAS, FCVTMS, FCVTPS), which FPCR.RMode does not change. What is too
+    /// large or small saturates and sets IOC (and not IXC); a NaN is 0 with IOC; what is not whole
+    /// sets IXC; a W result clears the upper half of X.
     ///
     /// ```text
     ///   FCVTZS X, 1e300 = 0x7fff...     FCVTZU X, -1.0 = 0      FCVTZS W, 2^31 = 0x7fffffff
     ///   FCVTNS 2.5 = 2   FCVTAS 2.5 = 3   FCVTMS -2.5 = -3   FCVTPS -2.5 = -2
     /// ```
     ///
-    /// On x86 the same conversion gives 0x8000... for all of them ("integer indefinite"), so an emulator has
-    /// to do each by hand; and languages that promise saturation (Rust's `as`, WebAssembly's
-    /// trunc_sat) lean on Arm's rule. Ties to away (FCVTAS) is a mode that FPCR does not have at all.
+    /// On x86 the same conversion gives 0x8000... for all of them ("integer indefinite"), so an
+    /// emulator has to do each by hand; and languages that promise saturation (Rust's `as`,
+    /// WebAssembly's trunc_sat) lean on Arm's rule. Ties to away (FCVTAS) is a mode that FPCR does
+    /// not have at all.
     "fp.to_integer": "FCVTZS, FCVTZU, FCVTNS, FCVTAS, FCVTMS, FCVTPS: saturation, NaN, ties, flags, W and X";
     reference: "DDI 0487: FPToFixed; FCVTZS, FCVTAS (scalar, integer); FPSR.IOC, IXC";
     needs: Needs::NONE;
@@ -247,18 +249,20 @@ case! {
 }
 
 case! {
-    /// FCMP and FCMPE set NZCV by four relations: less, equal, greater, unordered. Zeros are equal whatever their
-    /// signs. A quiet NaN is unordered; FCMPE flags it (IOC) and FCMP does not; a signalling NaN is
-    /// flagged by both. FMAX and FMIN order the zeros and return NaNs, FMAXNM and FMINNM prefer the number.
+    /// FCMP and FCMPE set NZCV by four relations: less, equal, greater, unordered. Zeros are equal
+    /// whatever their signs. A quiet NaN is unordered; FCMPE flags it (IOC) and FCMP does not; a
+    /// signalling NaN is flagged by both. FMAX and FMIN order the zeros and return NaNs, FMAXNM
+    /// and FMINNM prefer the number.
     ///
     /// ```text
     ///   NZCV    less 1000    equal 0110    greater 0010    unordered 0011
     /// ```
     ///
-    /// NZCV is PSTATE: what FCMP leaves must survive an exit between it and its branch. A hypervisor that
-    /// emulates something there and returns with its own flags in SPSR_EL2 makes a comparison come out
-    /// otherwise once in a million. In software CPUs the classics are 0011 taken for "less", and minimum and
-    /// maximum made of a comparison and a choice, which gets -0 and NaN wrong.
+    /// NZCV is PSTATE: what FCMP leaves must survive an exit between it and its branch. A
+    /// hypervisor that emulates something there and returns with its own flags in SPSR_EL2 makes a
+    /// comparison come out otherwise once in a million. In software CPUs the classics are 0011
+    /// taken for "less", and minimum and maximum made of a comparison and a choice, which gets -0
+    /// and NaN wrong.
     "fp.compare": "FCMP, FCMPE, FMAX, FMIN, FMAXNM, FMINNM: four relations, signed zeros, NaNs and their flags";
     reference: "DDI 0487: FPCompare, FPMax, FPMaxNum; FCMP, FCMPE; FPSR.IOC";
     needs: Needs::NONE;
@@ -316,10 +320,10 @@ case! {
 }
 
 case! {
-    /// Half precision as a storage format: FCVT between H and S, with FPCR.AHP = 0 (IEEE) and 1 (the alternative
-    /// format, without infinities and NaNs, whose largest number is 131008). FZ does not flush
-    /// half-precision values in conversions. Overflow in the IEEE format is infinity with OFC and IXC, in the
-    /// alternative one the largest number with IOC.
+    /// Half precision as a storage format: FCVT between H and S, with FPCR.AHP = 0 (IEEE) and 1
+    /// (the alternative format, without infinities and NaNs, whose largest number is 131008). FZ
+    /// does not flush half-precision values in conversions. Overflow in the IEEE format is
+    /// infinity with OFC and IXC, in the alternative one the largest number with IOC.
     ///
     /// ```text
     ///   S -> H        AHP = 0               AHP = 1
@@ -328,9 +332,10 @@ case! {
     ///   qNaN          qNaN                  zero, IOC
     /// ```
     ///
-    /// Every Armv8 core has these conversions, FEAT_FP16's arithmetic or not. AHP is the bit of FPCR that nobody
-    /// sets, so a hypervisor or an emulator that drops it is never found out by running programs; ARM's
-    /// own guests of earlier days set it. (FZ16, which is for FEAT_FP16's arithmetic, does not count here.)
+    /// Every Armv8 core has these conversions, FEAT_FP16's arithmetic or not. AHP is the bit of
+    /// FPCR that nobody sets, so a hypervisor or an emulator that drops it is never found out by
+    /// running programs; ARM's own guests of earlier days set it. (FZ16, which is for FEAT_FP16's
+    /// arithmetic, does not count here.)
     "fp.half": "FCVT between half and single, IEEE and FPCR.AHP's format: overflow, infinity, NaN, denormals, flags";
     reference: "DDI 0487: FPConvert, FPRoundCV; FPCR.AHP, FZ; half-precision floating-point formats";
     needs: Needs::NONE;

@@ -7,8 +7,8 @@
 //!   hypervisor's own FP code, or vCPU B   v        |            saves A's, uses, loads A's
 //! ```
 //!
-//! 528 bytes are much to save at each exit, so hypervisors do it lazily: CPTR_EL2 traps the next FP
-//! instruction, and only then is the state moved. Each shortcut is a way to lose it.
+//! 528 bytes are much to save at each exit, so hypervisors do it lazily: CPTR_EL2 traps the next
+//! FP instruction, and only then is the state moved. Each shortcut is a way to lose it.
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{CPACR_EL1, ID_AA64PFR0_EL1};
@@ -44,19 +44,21 @@ fn state(number: u64) -> State {
 }
 
 case! {
-    /// All of V0 to V31, FPCR and FPSR over each kind of exit that a guest can make by itself: a known and an
-    /// unknown hypercall, a system register that hypervisors trap, an MMIO read, WFI until the timer fires,
-    /// an exception to EL1 and its return, a round through EL0; with the monitor's services also an
-    /// access that stage 2 refuses, and a cancelled entry. After each of them everything is compared.
+    /// All of V0 to V31, FPCR and FPSR over each kind of exit that a guest can make by itself: a
+    /// known and an unknown hypercall, a system register that hypervisors trap, an MMIO read, WFI
+    /// until the timer fires, an exception to EL1 and its return, a round through EL0; with the
+    /// monitor's services also an access that stage 2 refuses, and a cancelled entry. After each
+    /// of them everything is compared.
     ///
     /// ```text
     ///   EL1   V = pattern --> exit of kind k --> V = pattern ?       k = HVC, MRS, LDR, WFI, ...
     /// ```
     ///
-    /// A hypervisor has one way out of the guest and many ways to go on. The fast ones (a hypercall that is
-    /// answered in EL2, an ID register) may leave the state in the registers; the slow ones go to a thread
-    /// of the host that uses SIMD in its memcpy. State that is saved in the slow way only, and restored
-    /// always, comes back old after a fast one. WFI is the slowest: another vCPU runs meanwhile.
+    /// A hypervisor has one way out of the guest and many ways to go on. The fast ones (a
+    /// hypercall that is answered in EL2, an ID register) may leave the state in the registers;
+    /// the slow ones go to a thread of the host that uses SIMD in its memcpy. State that is saved
+    /// in the slow way only, and restored always, comes back old after a fast one. WFI is the
+    /// slowest: another vCPU runs meanwhile.
     "fp.each_exit": "V0 to V31, FPCR and FPSR are the same after each kind of exit: HVC, MRS, MMIO, WFI, SVC, EL0, stage 2, cancel";
     reference: "DDI 0487: FP and SIMD state; CPTR_EL2.TFP; DEN 0028: SMCCC preserves the SIMD registers";
     needs: Needs::PSCI.and(Needs::TIMER_IRQ);
@@ -76,11 +78,11 @@ case! {
                 check_eq!(hypercall::call(0x8400_ff42, &[])[0] as u32 as u64, 0xffff_ffff, "X0");
             });
             after("MRS of an ID register", &mut || _ = probe.run(El::El1, &id, &[]).done("MRS"));
-            if let Some(uart) = machine::get().uart {
+            if let Some(uart) = machine::get().pl011() {
                 const UARTFR: u64 = 0x18;
                 after("an MMIO read", &mut || {
                     // SAFETY: reads the flags of a PL011, which changes nothing.
-                    unsafe { ((uart.start + UARTFR) as *const u32).read_volatile() };
+                    unsafe { ((uart.registers.start + UARTFR) as *const u32).read_volatile() };
                 });
             }
             after("an SVC", &mut || {
@@ -132,19 +134,21 @@ core::arch::global_asm!(
 );
 
 case! {
-    /// Fifty timer interrupts arrive while the vector registers hold a pattern and the CPU computes nothing. The
-    /// kernel's handler uses no FP, so whatever changes was changed by the hypervisor, which got in by
-    /// the physical interrupt (an exit), made the virtual one pending, and entered again.
+    /// Fifty timer interrupts arrive while the vector registers hold a pattern and the CPU
+    /// computes nothing. The kernel's handler uses no FP, so whatever changes was changed by the
+    /// hypervisor, which got in by the physical interrupt (an exit), made the virtual one pending,
+    /// and entered again.
     ///
     /// ```text
     ///   EL1   V = pattern ...............|.......... V = pattern ?
     ///   EL2          physical timer IRQ: exit, GIC, schedule, enter with the vIRQ
     /// ```
     ///
-    /// Here the guest did not ask for the exit. A hypervisor that treats vector registers as the calling
-    /// convention does (the lower halves of V8 to V15 are preserved, the rest is scratch) is right over
-    /// hypercalls, by luck, and wrong here: an interrupt comes between any two instructions. FPCR
-    /// and FPSR are compared as well, and a rounding mode lost is the likelier case.
+    /// Here the guest did not ask for the exit. A hypervisor that treats vector registers as the
+    /// calling convention does (the lower halves of V8 to V15 are preserved, the rest is scratch)
+    /// is right over hypercalls, by luck, and wrong here: an interrupt comes between any two
+    /// instructions. FPCR and FPSR are compared as well, and a rounding mode lost is the likelier
+    /// case.
     "fp.interrupted": "V0 to V31, FPCR and FPSR are the same over 50 timer interrupts";
     reference: "DDI 0487: exceptions and the FP and SIMD registers; CPTR_EL2.TFP";
     needs: Needs::TIMER_IRQ;
@@ -171,19 +175,19 @@ case! {
 static MEETING: Meeting = Meeting::new();
 
 case! {
-    /// All CPUs at once, each with contents and FPCR of its own, over a hundred rounds of a hypercall, a meeting
-    /// (WFE, so that a hypervisor with fewer CPUs than vCPUs switches between them) and a comparison.
-    /// Nobody's state is seen by anybody else, nor lost.
+    /// All CPUs at once, each with contents and FPCR of its own, over a hundred rounds of a
+    /// hypercall, a meeting (WFE, so that a hypervisor with fewer CPUs than vCPUs switches between
+    /// them) and a comparison. Nobody's state is seen by anybody else, nor lost.
     ///
     /// ```text
     ///   pCPU    vCPU 0 |WFE| vCPU 1 |WFE| vCPU 0 | ...
     ///   V       a            b            a ?        FPCR  RZ     RN+DN    RZ ?
     /// ```
     ///
-    /// Lazy switching remembers "whose state is in the registers", and the answer is per physical CPU: a vCPU
-    /// that ran here, then elsewhere, then here again finds that the registers are "still its own" although
-    /// they are two switches old. KVM had this bug, as most kernels had it with threads. With one CPU
-    /// in the FDT the case skips.
+    /// Lazy switching remembers "whose state is in the registers", and the answer is per physical
+    /// CPU: a vCPU that ran here, then elsewhere, then here again finds that the registers are
+    /// "still its own" although they are two switches old. KVM had this bug, as most kernels had
+    /// it with threads. With one CPU in the FDT the case skips.
     "fp.each_cpu": "each CPU keeps its own V0 to V31, FPCR and FPSR over 100 rounds of calls and waits";
     reference: "DDI 0487: FP and SIMD state of each PE; CPTR_EL2.TFP; lazy context switching";
     needs: Needs::PSCI.vcpus(2);
@@ -235,11 +239,11 @@ const NEED_FP: &[(&str, u32)] = &[
 ];
 
 case! {
-    /// CPACR_EL1.FPEN in its four settings, at EL0 and EL1, for seventeen instructions of every sort that needs
-    /// the FP registers: moves, arithmetic, comparisons, SIMD, loads and stores, FPCR and FPSR. A refused
-    /// one takes EC 0x07 to EL1 with CV = 1, COND = 0b1110 and ELR at it, whatever the instruction is; a load or store
-    /// does not touch memory first, so its address does not matter. PRFM and the integer part of SIMD's encoding
-    /// space need nothing.
+    /// CPACR_EL1.FPEN in its four settings, at EL0 and EL1, for seventeen instructions of every
+    /// sort that needs the FP registers: moves, arithmetic, comparisons, SIMD, loads and stores,
+    /// FPCR and FPSR. A refused one takes EC 0x07 to EL1 with CV = 1, COND = 0b1110 and ELR at it,
+    /// whatever the instruction is; a load or store does not touch memory first, so its address
+    /// does not matter. PRFM and the integer part of SIMD's encoding space need nothing.
     ///
     /// ```text
     ///   FPEN    00        01            10        11
@@ -247,11 +251,11 @@ case! {
     ///   EL1     trap      goes          trap      goes
     /// ```
     ///
-    /// The hypervisor has the same trap one level up, CPTR_EL2, for its lazy switch; EL1's comes first. One
-    /// that handles the exit and does not look at the guest's CPACR_EL1 (as it must when it gets the
-    /// trap of a nested guest, or emulates) gives FP to a program from which its kernel had taken it, and that
-    /// kernel's own lazy switching then mixes two programs' registers. 0b10 is the setting that
-    /// a test for "not zero" gets wrong.
+    /// The hypervisor has the same trap one level up, CPTR_EL2, for its lazy switch; EL1's comes
+    /// first. One that handles the exit and does not look at the guest's CPACR_EL1 (as it must
+    /// when it gets the trap of a nested guest, or emulates) gives FP to a program from which its
+    /// kernel had taken it, and that kernel's own lazy switching then mixes two programs'
+    /// registers. 0b10 is the setting that a test for "not zero" gets wrong.
     "fp.cpacr": "each CPACR_EL1.FPEN at EL0 and EL1 for 17 kinds of instruction: EC 0x07 with ELR at it, or it goes through";
     reference: "DDI 0487: CPACR_EL1.FPEN; CheckFPAdvSIMDEnabled64; ESR_ELx, ISS for an access to SIMD or FP";
     needs: Needs::NONE;

@@ -28,7 +28,6 @@ use anyvisor_arch::{mair, tcr};
 use tock_registers::interfaces::{Readable, Writeable};
 
 use crate::access::{El, RET, data_abort, fetch, instruction_abort, load, store, write_code};
-use crate::case::known_deviation;
 use crate::mmu::window::{Page, Window, is_supported};
 use crate::mmu::{DATA, NORMAL, USER_DATA, table};
 use crate::{case, check_eq, machine, skip};
@@ -41,8 +40,8 @@ case! {
     /// TCR_EL1.HA (FEAT_HAFDBS, where ID_AA64MMFR1_EL1 claims it): a descriptor with AF = 0 is no
     /// fault any more; the walk sets the flag, in memory, by an atomic write. Here by a load and a
     /// store of EL1, a load of EL0 and a fetch, for pages and for a block; the descriptor is read
-    /// back, nothing else in it has changed, and its neighbour's flag is still 0. With HA = 0 again
-    /// such a page faults.
+    /// back, nothing else in it has changed, and its neighbour's flag is still 0. With HA = 0
+    /// again such a page faults.
     ///
     /// ```text
     ///   HA = 0   AF = 0 -> access flag fault, the kernel sets AF
@@ -52,7 +51,8 @@ case! {
     /// The flag is how a kernel learns what is in use before it swaps something out. A hypervisor
     /// (or an emulator) that claims the feature and does not write the flag makes every page look
     /// idle, and the guest evicts its working set. One that sets it with a plain store loses what
-    /// another CPU changes in the descriptor at that moment. Not claimed, HA is RES0: the case skips.
+    /// another CPU changes in the descriptor at that moment. Not claimed, HA is RES0: the case
+    /// skips.
     "mmu.hw_access_flag": "TCR_EL1.HA: loads, stores and fetches set AF in the descriptor, and only theirs";
     reference: "DDI 0487: FEAT_HAFDBS, hardware update of the Access flag; TCR_EL1.HA";
     needs: Needs::NONE;
@@ -95,8 +95,9 @@ case! {
 
 case! {
     /// With HD as well (HAFDBS = 2) a page with DBM = 1 and AP[2] = 1 is writable and clean: the
-    /// first store of anybody who may write clears AP[2] and goes on. A load leaves it clean. Without
-    /// DBM, with HD = 0, or for EL0 where AP[1] = 0, AP[2] is what it always was: a permission fault.
+    /// first store of anybody who may write clears AP[2] and goes on. A load leaves it clean.
+    /// Without DBM, with HD = 0, or for EL0 where AP[1] = 0, AP[2] is what it always was: a
+    /// permission fault.
     ///
     /// ```text
     ///   DBM AP[2]            load        store
@@ -105,10 +106,10 @@ case! {
     ///    0    1   read-only  stays       permission fault
     /// ```
     ///
-    /// This is stage 1's own dirty tracking; KVM uses the same at stage 2. The mistakes: dirty is set
-    /// for a store that then faults at another place; a TLB entry filled by the load is taken to be
-    /// writable, and the store never marks the page (so the guest drops a changed page as clean); or
-    /// LDTR and STTR, EL0's accesses by EL1, are judged by EL1's right.
+    /// This is stage 1's own dirty tracking; KVM uses the same at stage 2. The mistakes: dirty is
+    /// set for a store that then faults at another place; a TLB entry filled by the load is taken
+    /// to be writable, and the store never marks the page (so the guest drops a changed page as
+    /// clean); or LDTR and STTR, EL0's accesses by EL1, are judged by EL1's right.
     "mmu.hw_dirty": "TCR_EL1.HD with DBM: the first store clears AP[2]; loads, and pages without DBM, as ever";
     reference: "DDI 0487: FEAT_HAFDBS, hardware management of dirty state; TCR_EL1.HD; DBM";
     needs: Needs::NONE;
@@ -186,10 +187,10 @@ fn four_levels() -> (Window, Page, Page) {
 
 case! {
     /// APTable, UXNTable and PXNTable in the table descriptors of levels 0, 1 and 2, in seven
-    /// combinations at each level, and split over two levels: what a table forbids is forbidden for
-    /// all below it, whatever the page says; limits of several levels add up; none ever allows
-    /// anything. The fault is a permission fault of level 3, where the page's descriptor stands, not of
-    /// the level whose table said no.
+    /// combinations at each level, and split over two levels: what a table forbids is forbidden
+    /// for all below it, whatever the page says; limits of several levels add up; none ever allows
+    /// anything. The fault is a permission fault of level 3, where the page's descriptor stands,
+    /// not of the level whose table said no.
     ///
     /// ```text
     ///   level 0  UXNTable          |
@@ -198,9 +199,9 @@ case! {
     ///   level 3  AP, UXN, PXN  --> combined: EL0 may neither write nor execute; DFSC 0b001111
     /// ```
     ///
-    /// A walker in software that looks at the last table only, or forgets the limits when it starts
-    /// from a cached level 3 table, grants what the kernel took away. The TLB must keep limits with
-    /// the entry; a walk cache must keep them with the table.
+    /// A walker in software that looks at the last table only, or forgets the limits when it
+    /// starts from a cached level 3 table, grants what the kernel took away. The TLB must keep
+    /// limits with the entry; a walk cache must keep them with the table.
     "mmu.hierarchy": "APTable, UXNTable, PXNTable at levels 0, 1, 2 and split over two: limits add up, the fault is level 3's";
     reference: "DDI 0487: hierarchical control of data and instruction access permissions";
     needs: Needs::NONE;
@@ -232,18 +233,19 @@ case! {
 case! {
     /// TCR_EL1.HPD1 (FEAT_HPDS, ID_AA64MMFR1_EL1) tells the walker to ignore those bits in TTBR1's
     /// tables: the pages' own permissions are all that counts, and software may use bits 63:59 for
-    /// itself. With every limit set in tables of three levels, everything is allowed while HPD1 is 1,
-    /// and refused again after it is 0.
+    /// itself. With every limit set in tables of three levels, everything is allowed while HPD1 is
+    /// 1, and refused again after it is 0.
     ///
     /// ```text
     ///   HPD1 = 0    table: UXNTable, APTable = 11     page: EL0 RWX     -> EL0 nothing but refused
     ///   HPD1 = 1    (ignored)                         page: EL0 RWX     -> EL0 RWX
     /// ```
     ///
-    /// Linux turns HPD on and does not look back. A hypervisor's software walker that does not know
-    /// the bit reads the guest's own use of bits 63:59 as permissions and finds pages unreadable that
-    /// the guest reads at that moment; the guest's debugger, or the emulation of its MMIO access,
-    /// fails at random addresses. A TLB that is kept over the change of TCR_EL1 is the guest's to flush.
+    /// Linux turns HPD on and does not look back. A hypervisor's software walker that does not
+    /// know the bit reads the guest's own use of bits 63:59 as permissions and finds pages
+    /// unreadable that the guest reads at that moment; the guest's debugger, or the emulation of
+    /// its MMIO access, fails at random addresses. A TLB that is kept over the change of TCR_EL1
+    /// is the guest's to flush.
     "mmu.hpd": "TCR_EL1.HPD1: the limits in table descriptors are ignored, and count again without it";
     reference: "DDI 0487: FEAT_HPDS; TCR_EL1.HPD1; ID_AA64MMFR1_EL1.HPDS";
     needs: Needs::NONE;
@@ -270,9 +272,9 @@ case! {
 
 case! {
     /// The Contiguous bit in each granule's last level: runs of 16 pages of 4 KiB, 128 of 16 KiB,
-    /// 32 of 64 KiB (as many as this kernel's memory allows are touched), and of 16 blocks of 2 MiB. Each page
-    /// of the run translates to its own address, and a TLBI of one address in the run lets the
-    /// descriptors be replaced one run at a time.
+    /// 32 of 64 KiB (as many as this kernel's memory allows are touched), and of 16 blocks of 2
+    /// MiB. Each page of the run translates to its own address, and a TLBI of one address in the
+    /// run lets the descriptors be replaced one run at a time.
     ///
     /// ```text
     ///   entries  n   n+1  n+2 ... n+15     all valid, same attributes, contiguous output
@@ -347,21 +349,21 @@ fn at(va: u64) -> u64 {
 }
 
 case! {
-    /// AttrIndx of a descriptor selects one of MAIR_EL1's eight bytes. Each index is tried with each
-    /// of nine kinds of memory, and AT says in PAR_EL1.ATTR what became of it: Device stays Device of
-    /// some kind (0b0000dd00), Normal stays Normal; and an unaligned load, which Device memory never
-    /// allows, tells the same by faulting or not.
+    /// AttrIndx of a descriptor selects one of MAIR_EL1's eight bytes. Each index is tried with
+    /// each of nine kinds of memory, and AT says in PAR_EL1.ATTR what became of it: Device stays
+    /// Device of some kind (0b0000dd00), Normal stays Normal; and an unaligned load, which Device
+    /// memory never allows, tells the same by faulting or not.
     ///
     /// ```text
     ///   MAIR_EL1   |attr7|attr6|attr5|attr4|attr3|attr2|attr1|attr0|
     ///                          AttrIndx = 5 --^ of the descriptor      PAR_EL1.ATTR, bits 63:56
     /// ```
     ///
-    /// PAR_EL1 may give what the implementation makes of an attribute (0xff for 0xbb, say), so the exact
-    /// byte is not compared. A hypervisor meets the attributes where it combines them: stage 2's MemAttr makes
-    /// weaker memory stronger, and without FEAT_S2FWB a guest that maps its RAM Non-cacheable sees past
-    /// the cache. One that restores MAIR_EL1 wrongly at a switch of vCPUs turns a guest's RAM into
-    /// Device memory: everything works, until the first unaligned access.
+    /// PAR_EL1 may give what the implementation makes of an attribute (0xff for 0xbb, say), so the
+    /// exact byte is not compared. A hypervisor meets the attributes where it combines them: stage
+    /// 2's MemAttr makes weaker memory stronger, and without FEAT_S2FWB a guest that maps its RAM
+    /// Non-cacheable sees past the cache. One that restores MAIR_EL1 wrongly at a switch of vCPUs
+    /// turns a guest's RAM into Device memory: everything works, until the first unaligned access.
     "mmu.attributes": "each AttrIndx with each kind of memory: PAR_EL1.ATTR is Device for Device, Normal for Normal";
     reference: "DDI 0487: MAIR_EL1; PAR_EL1.ATTR; AttrIndx in stage 1 descriptors";
     needs: Needs::NONE;
@@ -409,18 +411,19 @@ case! {
 }
 
 case! {
-    /// TTBR1_EL1.CnP (FEAT_TTCNP) says that the tables are common to all CPUs of the inner shareable
-    /// domain, so that CPUs which share a TLB may share entries. For one CPU nothing may change: the
-    /// bit is no part of the table's address, and translations, faults and TLBI are as without it.
+    /// TTBR1_EL1.CnP (FEAT_TTCNP) says that the tables are common to all CPUs of the inner
+    /// shareable domain, so that CPUs which share a TLB may share entries. For one CPU nothing may
+    /// change: the bit is no part of the table's address, and translations, faults and TLBI are as
+    /// without it.
     ///
     /// ```text
     ///   TTBR1_EL1  | ASID | BADDR[47:1] |CnP|        CnP = 1: the same table, at BADDR
     /// ```
     ///
-    /// Linux sets it wherever ID_AA64MMFR2_EL1.CnP claims it. A software walker that takes bits 47:0
-    /// of TTBR for the address reads its descriptors one byte off, or fails an alignment check; a
-    /// hypervisor that finds the current address space by comparing TTBR with a saved value takes
-    /// the same table for two.
+    /// Linux sets it wherever ID_AA64MMFR2_EL1.CnP claims it. A software walker that takes bits
+    /// 47:0 of TTBR for the address reads its descriptors one byte off, or fails an alignment
+    /// check; a hypervisor that finds the current address space by comparing TTBR with a saved
+    /// value takes the same table for two.
     "mmu.common_not_private": "TTBR1_EL1.CnP = 1: the same translations, the same faults, and TLBI works";
     reference: "DDI 0487: FEAT_TTCNP; TTBR1_EL1.CnP; ID_AA64MMFR2_EL1.CnP";
     needs: Needs::NONE;
@@ -447,9 +450,9 @@ case! {
 }
 
 case! {
-    /// TCR_EL1.E0PD1 (FEAT_E0PD) makes every access of EL0 to TTBR1's half a translation fault of level
-    /// 0, whether something is mapped there or not, and as if it took the same time: a program cannot
-    /// find out by timing where the kernel is. EL1's own accesses go on.
+    /// TCR_EL1.E0PD1 (FEAT_E0PD) makes every access of EL0 to TTBR1's half a translation fault of
+    /// level 0, whether something is mapped there or not, and as if it took the same time: a
+    /// program cannot find out by timing where the kernel is. EL1's own accesses go on.
     ///
     /// ```text
     ///   EL0  LDR [kernel address]    E0PD1 = 0: walk, permission fault, level 3
@@ -457,9 +460,10 @@ case! {
     /// ```
     ///
     /// A claim of the feature in ID_AA64MMFR2_EL1 makes Linux leave out the costly separation of
-    /// kernel and user tables (KPTI). A hypervisor that lets a claim through from the host's register on
-    /// a CPU that is not that core, or an emulator that accepts the bit and does nothing, takes
-    /// away that protection with it. Not claimed, the bit is RES0 and the case skips.
+    /// kernel and user tables (KPTI). A hypervisor that lets a claim through from the host's
+    /// register on a CPU that is not that core, or an emulator that accepts the bit and does
+    /// nothing, takes away that protection with it. Not claimed, the bit is RES0 and the case
+    /// skips.
     "mmu.e0pd": "TCR_EL1.E0PD1: EL0's accesses to TTBR1's half are level 0 translation faults, EL1's go on";
     reference: "DDI 0487: FEAT_E0PD; TCR_EL1.E0PD1; ID_AA64MMFR2_EL1.E0PD";
     needs: Needs::NONE;
@@ -507,8 +511,8 @@ fn load_through_reserved(granule: Granule, level: u8) -> Option<u64> {
 }
 
 case! {
-    /// At level 3 a descriptor with bits 1:0 = 0b01 is valid and means nothing. It behaves as an invalid
-    /// one: a translation fault of level 3, in each granule.
+    /// At level 3 a descriptor with bits 1:0 = 0b01 is valid and means nothing. It behaves as an
+    /// invalid one: a translation fault of level 3, in each granule.
     ///
     /// ```text
     ///   level 3   ...|0|1|    reserved         level 2   ...|0|1|    a block
@@ -516,8 +520,8 @@ case! {
     /// ```
     ///
     /// Software keeps a page's address in an entry and clears bit 0 or bit 1 to take it away for a
-    /// while; both must fault. A walker that tests bit 0 alone maps the page all the same, and a program
-    /// goes on reading a page that its kernel has taken back.
+    /// while; both must fault. A walker that tests bit 0 alone maps the page all the same, and a
+    /// program goes on reading a page that its kernel has taken back.
     "mmu.reserved": "0b01 at level 3 is a translation fault of level 3, in each granule";
     reference: "DDI 0487: VMSAv8-64 level 3 descriptor formats, reserved encoding";
     needs: Needs::NONE;
@@ -531,8 +535,9 @@ case! {
 }
 
 case! {
-    /// A block where the granule has none: level 0, and level 1 of 16 KiB and (without FEAT_LPA) of 64
-    /// KiB. Bits 1:0 = 0b01 are reserved there, and fault as an invalid entry of that level does.
+    /// A block where the granule has none: level 0, and level 1 of 16 KiB and (without FEAT_LPA)
+    /// of 64 KiB. Bits 1:0 = 0b01 are reserved there, and fault as an invalid entry of that level
+    /// does.
     ///
     /// ```text
     ///             level 0     level 1     level 2
@@ -541,9 +546,9 @@ case! {
     ///   64 KiB    no level    reserved    512 MiB
     /// ```
     ///
-    /// A walker that treats "not a table" as "a block" at every level makes 512 GiB of memory out of a
-    /// damaged level 0 entry, and gives a guest's stray pointer an answer instead of a fault. QEMU's
-    /// TCG does so up to 7.2.
+    /// A walker that treats "not a table" as "a block" at every level makes 512 GiB of memory out
+    /// of a damaged level 0 entry, and gives a guest's stray pointer an answer instead of a fault.
+    /// QEMU's TCG does so up to 7.2.
     "mmu.reserved_blocks": "blocks at levels that have none are translation faults of that level";
     reference: "DDI 0487: VMSAv8-64 block descriptors, block sizes by granule; FEAT_LPA";
     needs: Needs::NONE;
@@ -556,7 +561,7 @@ case! {
                         let wanted = data_abort(El::El1, FaultStatus::Translation(level), false);
                         check_eq!(seen, wanted, "ESR_EL1, {:?}, level {}", granule, level);
                     }
-                    None => known_deviation("a block at a level without blocks translates (QEMU 7.2)"),
+                    None => panic!("a {granule:?} block of level {level}, which has none, translates"),
                 }
             }
         }

@@ -35,8 +35,8 @@ struct Question {
     va: [u64; 4],
 }
 
-/// With TTBR0 and TCR_EL1 (X0, X1), AT S1E1R of X2 to X5; returns PAR_EL1 of each in X2 to X5. Runs from an
-/// alias in TTBR1's half, all interrupts masked, and touches no memory.
+/// With TTBR0 and TCR_EL1 (X0, X1), AT S1E1R of X2 to X5; returns PAR_EL1 of each in X2 to X5.
+/// Runs from an alias in TTBR1's half, all interrupts masked, and touches no memory.
 #[unsafe(naked)]
 unsafe extern "C" fn ask_low() {
     naked_asm!(
@@ -113,19 +113,20 @@ const FAULT: u64 = 0x7f;
 const WHERE: u64 = 0xffff_ffff_f001;
 
 case! {
-    /// TTBR0's half in every size and granule: T0SZ and TG0 (whose numbers are not TG1's) with a table of
-    /// its own. AT tells for four addresses: the first page and the last page of the region translate; the
-    /// address behind the region, and one with bit 55 clear but upper bits set, are translation
-    /// faults of level 0.
+    /// TTBR0's half in every size and granule: T0SZ and TG0 (whose numbers are not TG1's) with a
+    /// table of its own. AT tells for four addresses: the first page and the last page of the
+    /// region translate; the address behind the region, and one with bit 55 clear but upper bits
+    /// set, are translation faults of level 0.
     ///
     /// ```text
     ///   0 |--- 2^(64 - T0SZ) ---| nothing ...            bit 55 = 0: TTBR0
     ///      first            last ^ level 0 fault
     /// ```
     ///
-    /// A kernel's programs live here, and the sizes change with the build: 39, 42, 47, 48 bits. A software
-    /// walker that was tried with TTBR1 only gets TG0 wrong (0 is 4 KiB, 1 is 64, 2 is 16; for TG1 1 is
-    /// 16, 2 is 4, 3 is 64), or sign-extends an address that belongs to the lower half.
+    /// A kernel's programs live here, and the sizes change with the build: 39, 42, 47, 48 bits. A
+    /// software walker that was tried with TTBR1 only gets TG0 wrong (0 is 4 KiB, 1 is 64, 2 is
+    /// 16; for TG1 1 is 16, 2 is 4, 3 is 64), or sign-extends an address that belongs to the lower
+    /// half.
     "mmu.low_region": "TTBR0's region in each T0SZ and TG0, asked with AT: first and last page, and what is behind";
     reference: "DDI 0487: TCR_EL1.T0SZ, TG0; TTBR0_EL1; AT S1E1R";
     needs: Needs::NONE;
@@ -160,17 +161,18 @@ case! {
 }
 
 case! {
-    /// TCR_EL1.EPD0 turns TTBR0's walks off: every address of the lower half is a translation fault of
-    /// level 0, mapped or not, while TTBR1's half goes on; EPD1 the other way round (the kernel's own
-    /// ordinary state). With both clear both translate.
+    /// TCR_EL1.EPD0 turns TTBR0's walks off: every address of the lower half is a translation
+    /// fault of level 0, mapped or not, while TTBR1's half goes on; EPD1 the other way round (the
+    /// kernel's own ordinary state). With both clear both translate.
     ///
     /// ```text
     ///   EPD0 = 1   a TLB miss below: level 0 fault, no lookup       TTBR0 may hold anything
     /// ```
     ///
-    /// Kernels use it between two programs: TTBR0 holds nothing of use for a moment. A hypervisor's walker
-    /// that reads TTBR0 all the same finds the last program's tables; with TLBI a "fault" that comes from
-    /// a stale entry instead of EPD0 is a leak of one program's memory into another's.
+    /// Kernels use it between two programs: TTBR0 holds nothing of use for a moment. A
+    /// hypervisor's walker that reads TTBR0 all the same finds the last program's tables; with
+    /// TLBI a "fault" that comes from a stale entry instead of EPD0 is a leak of one program's
+    /// memory into another's.
     "mmu.walks_disabled_low": "TCR_EL1.EPD0: TTBR0's region is a level 0 fault, TTBR1's goes on; and it comes back";
     reference: "DDI 0487: TCR_EL1.EPD0, EPD1; AArch64.S1Walk";
     needs: Needs::NONE;

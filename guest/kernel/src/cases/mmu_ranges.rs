@@ -49,21 +49,21 @@ fn sizes(granule: Granule) {
 }
 
 case! {
-    /// TCR_EL1.T1SZ with 4 KiB pages, every size from 48 bits down to 25, and with FEAT_TTST down to 16.
-    /// The size decides at which level a walk starts and how long the first table is: one that starts
-    /// at level 1 with 39 bits starts at level 2 with 30. The region's first and last page are
-    /// mapped, written and read back; the byte below the region, and an address with a wrong upper
-    /// bit, are translation faults of level 0.
+    /// TCR_EL1.T1SZ with 4 KiB pages, every size from 48 bits down to 25, and with FEAT_TTST down
+    /// to 16. The size decides at which level a walk starts and how long the first table is: one
+    /// that starts at level 1 with 39 bits starts at level 2 with 30. The region's first and last
+    /// page are mapped, written and read back; the byte below the region, and an address with a
+    /// wrong upper bit, are translation faults of level 0.
     ///
     /// ```text
     ///   T1SZ      16     24 25     33 34     42 43    48
     ///   starts at level 0  |  level 1  |  level 2 | level 3 (FEAT_TTST)
     /// ```
     ///
-    /// A hypervisor walks the guest's tables when it emulates or debugs, and its author tried the two or
-    /// three sizes of Linux. At a boundary (34, 43) an off-by-one starts a level too high and reads the
-    /// wrong entry; a check of the upper bits that uses bit 55 alone takes addresses for valid that
-    /// hardware refuses.
+    /// A hypervisor walks the guest's tables when it emulates or debugs, and its author tried the
+    /// two or three sizes of Linux. At a boundary (34, 43) an off-by-one starts a level too high
+    /// and reads the wrong entry; a check of the upper bits that uses bit 55 alone takes addresses
+    /// for valid that hardware refuses.
     "mmu.sizes_4k": "every T1SZ with 4 KiB pages: first and last page are reached, what is below is a level 0 fault";
     reference: "DDI 0487: TCR_EL1.T1SZ; VMSAv8-64 lookup levels; FEAT_TTST";
     needs: Needs::NONE;
@@ -73,19 +73,20 @@ case! {
 }
 
 case! {
-    /// Every T1SZ with 16 KiB pages: a level resolves 11 bits, and of the widest region level 0 has one bit
-    /// left, a table of two entries, 16 bytes long and aligned to 64.
+    /// Every T1SZ with 16 KiB pages: a level resolves 11 bits, and of the widest region level 0
+    /// has one bit left, a table of two entries, 16 bytes long and aligned to 64.
     ///
     /// ```text
     ///   T1SZ      16     17     27 28     38 39     48
     ///   starts at level 0 | level 1   | level 2  | level 3 (FEAT_TTST)
     /// ```
     ///
-    /// The short first table is the trap: TTBR1's address is aligned to its size, but to 64 bytes at
-    /// least, so bits 5:1 of the register are no address bits. A software walker that masks TTBR with the
-    /// page's size reads another table; one that takes a full page of entries for the first
-    /// level lets addresses through that the region does not have. Apple's systems use this granule, so a
-    /// hypervisor there has its own page size in common with the guest only by accident.
+    /// The short first table is the trap: TTBR1's address is aligned to its size, but to 64 bytes
+    /// at least, so bits 5:1 of the register are no address bits. A software walker that masks
+    /// TTBR with the page's size reads another table; one that takes a full page of entries for
+    /// the first level lets addresses through that the region does not have. Apple's systems use
+    /// this granule, so a hypervisor there has its own page size in common with the guest only by
+    /// accident.
     "mmu.sizes_16k": "every T1SZ with 16 KiB pages: first and last page are reached, what is below is a level 0 fault";
     reference: "DDI 0487: TCR_EL1.T1SZ, TG1 = 0b01; TTBR1_EL1.BADDR alignment; FEAT_TTST";
     needs: Needs::NONE;
@@ -103,9 +104,9 @@ case! {
     ///   starts at level 1  |  level 2  | level 3 (25 bits and less of it with FEAT_TTST)
     /// ```
     ///
-    /// With this granule even Armv8.0 reaches level 3 first tables: 29 bits of region leave 13 for one
-    /// level. So a walker that assumes that TTBR points at a table of tables fails here first. The
-    /// largest TnSZ is 47, not 48, because one bit above the page must be left.
+    /// With this granule even Armv8.0 reaches level 3 first tables: 29 bits of region leave 13 for
+    /// one level. So a walker that assumes that TTBR points at a table of tables fails here first.
+    /// The largest TnSZ is 47, not 48, because one bit above the page must be left.
     "mmu.sizes_64k": "every T1SZ with 64 KiB pages: first and last page are reached, what is below is a level 0 fault";
     reference: "DDI 0487: TCR_EL1.T1SZ, TG1 = 0b11; VMSAv8-64 lookup levels; FEAT_TTST";
     needs: Needs::NONE;
@@ -190,18 +191,18 @@ fn levels(granule: Granule) {
 }
 
 case! {
-    /// With 16 KiB pages: translation faults of levels 0 to 3 for loads, stores and fetches of both
-    /// levels, access flag and permission faults of level 2 (a block of 32 MiB) and level 3. The level in
-    /// DFSC and IFSC is that of the descriptor that the walk stopped at.
+    /// With 16 KiB pages: translation faults of levels 0 to 3 for loads, stores and fetches of
+    /// both levels, access flag and permission faults of level 2 (a block of 32 MiB) and level 3.
+    /// The level in DFSC and IFSC is that of the descriptor that the walk stopped at.
     ///
     /// ```text
     ///   DFSC   0b0001LL translation   0b0010LL access flag   0b0011LL permission
     /// ```
     ///
-    /// A kernel reads the level: Linux tells a hole in a page table from one in a directory by it. An
-    /// emulator computes it as "three less the number of lookups left", a formula that is right
-    /// with 4 KiB pages and one start level. Here level 0 has two entries and a walk of 48 bits has four
-    /// levels, as with 4 KiB, but blocks exist at level 2 only.
+    /// A kernel reads the level: Linux tells a hole in a page table from one in a directory by it.
+    /// An emulator computes it as "three less the number of lookups left", a formula that is right
+    /// with 4 KiB pages and one start level. Here level 0 has two entries and a walk of 48 bits
+    /// has four levels, as with 4 KiB, but blocks exist at level 2 only.
     "mmu.levels_16k": "16 KiB pages: translation faults of levels 0-3, access flag and permission faults of levels 2 and 3";
     reference: "DDI 0487: ESR_ELx, DFSC and IFSC; VMSAv8-64 with the 16 KiB granule";
     needs: Needs::NONE;
@@ -211,18 +212,18 @@ case! {
 }
 
 case! {
-    /// The same with 64 KiB pages: a walk of 48 bits starts at level 1, blocks are 512 MiB at level 2. A
-    /// translation fault of level 0 can only mean an address outside the region.
+    /// The same with 64 KiB pages: a walk of 48 bits starts at level 1, blocks are 512 MiB at
+    /// level 2. A translation fault of level 0 can only mean an address outside the region.
     ///
     /// ```text
     ///   VA  |47   42|41     29|28     16|15     0|
     ///        level 1  level 2   level 3   offset
     /// ```
     ///
-    /// The mistake is to count levels from 0: a walker that numbers its first lookup 0 reports every
-    /// fault one level too high, and everything else works. A fault that says level 0 then looks to
-    /// the guest like an address without a region, and its handler takes another way than for a
-    /// page to be mapped.
+    /// The mistake is to count levels from 0: a walker that numbers its first lookup 0 reports
+    /// every fault one level too high, and everything else works. A fault that says level 0 then
+    /// looks to the guest like an address without a region, and its handler takes another way than
+    /// for a page to be mapped.
     "mmu.levels_64k": "64 KiB pages: translation faults of levels 1-3, access flag and permission faults of levels 2 and 3";
     reference: "DDI 0487: ESR_ELx, DFSC and IFSC; VMSAv8-64 with the 64 KiB granule";
     needs: Needs::NONE;
@@ -249,20 +250,20 @@ fn map_all(probe: &mut Probe, va: u64, count: u64, pa: u64, size: u64) {
 }
 
 case! {
-    /// FEAT_TLBIRANGE: one TLBI forgets (NUM + 1) * 2^(5 * SCALE + 1) pages from a base on. Sixty-four
-    /// pages are mapped to one frame and touched, mapped to another, and the range is invalidated by each of RVAE1,
-    /// RVAAE1, RVALE1, RVAALE1 and their inner and outer shareable forms, for each granule: after DSB
-    /// every page of the range reads the new frame.
+    /// FEAT_TLBIRANGE: one TLBI forgets (NUM + 1) * 2^(5 * SCALE + 1) pages from a base on.
+    /// Sixty-four pages are mapped to one frame and touched, mapped to another, and the range is
+    /// invalidated by each of RVAE1, RVAAE1, RVALE1, RVAALE1 and their inner and outer shareable
+    /// forms, for each granule: after DSB every page of the range reads the new frame.
     ///
     /// ```text
     ///   63  48 47 46 45   44 43  39 38 37 36             0
     ///   | ASID | TG  | SCALE | NUM | TTL | BaseADDR (VA / page)  |     TG 1: 4 KiB, 2: 16, 3: 64
     /// ```
     ///
-    /// The operand's traps: BaseADDR counts pages of the granule in TG, where other TLBIs count 4 KiB
-    /// whatever the granule; NUM is one less; SCALE is a power of 32. A hypervisor that traps TLBI
-    /// (HCR_EL2.TTLB) or an emulator that rounds such a range down leaves the last pages in the TLB. A
-    /// TLB may forget more than was named, so only what must be forgotten is looked at.
+    /// The operand's traps: BaseADDR counts pages of the granule in TG, where other TLBIs count 4
+    /// KiB whatever the granule; NUM is one less; SCALE is a power of 32. A hypervisor that traps
+    /// TLBI (HCR_EL2.TTLB) or an emulator that rounds such a range down leaves the last pages in
+    /// the TLB. A TLB may forget more than was named, so only what must be forgotten is looked at.
     "mmu.tlbi_range": "TLBI by range, 12 forms, each granule: every page of the range is read anew";
     reference: "DDI 0487: FEAT_TLBIRANGE; TLBI RVAE1, RVAAE1, RVALE1, RVAALE1 and IS, OS forms";
     needs: Needs::NONE;
@@ -319,19 +320,21 @@ case! {
 }
 
 case! {
-    /// FEAT_TLBIOS: the forms of TLBI for the outer shareable domain. Each of VMALLE1OS, VAE1OS, ASIDE1OS,
-    /// VAAE1OS, VALE1OS and VAALE1OS forgets at least what its inner shareable sister forgets: a page
-    /// is touched, taken away, forgotten by the form, mapped elsewhere, and reads its new frame.
+    /// FEAT_TLBIOS: the forms of TLBI for the outer shareable domain. Each of VMALLE1OS, VAE1OS,
+    /// ASIDE1OS, VAAE1OS, VALE1OS and VAALE1OS forgets at least what its inner shareable sister
+    /// forgets: a page is touched, taken away, forgotten by the form, mapped elsewhere, and reads
+    /// its new frame.
     ///
     /// ```text
     ///   TLBI VAE1      this PE         TLBI VAE1IS    inner shareable      TLBI VAE1OS    outer shareable
     ///                  |--------------------|--------------------------------|
     /// ```
     ///
-    /// To a hypervisor the three differ in how far they reach, and all of its vCPUs are in the inner
-    /// domain. HCR_EL2.FB makes local ones broadcast, HCR_EL2.TTLBOS traps these. The mistake is an
-    /// emulator's or a trap handler's list of encodings in which the OS forms (CRm 1) are missing: they are
-    /// UNDEFINED although claimed, or silently nothing, and a stale translation lives on.
+    /// To a hypervisor the three differ in how far they reach, and all of its vCPUs are in the
+    /// inner domain. HCR_EL2.FB makes local ones broadcast, HCR_EL2.TTLBOS traps these. The
+    /// mistake is an emulator's or a trap handler's list of encodings in which the OS forms (CRm
+    /// 1) are missing: they are UNDEFINED although claimed, or silently nothing, and a stale
+    /// translation lives on.
     "mmu.tlbi_outer": "TLBI VMALLE1OS, VAE1OS, ASIDE1OS, VAAE1OS, VALE1OS, VAALE1OS forget what they name";
     reference: "DDI 0487: FEAT_TLBIOS; ID_AA64ISAR0_EL1.TLB";
     needs: Needs::NONE;
@@ -365,19 +368,20 @@ case! {
 }
 
 case! {
-    /// Five ways to rebuild a translation that is in use, each by break-before-make: pages become a
-    /// block, a block becomes pages, a table is replaced by another, a page changes from Normal to
-    /// Device and back, a page changes from global to an ASID's. The entry is made invalid, DSB, TLBI, DSB, and
-    /// only then becomes what it shall be; after each step the right frame is read.
+    /// Five ways to rebuild a translation that is in use, each by break-before-make: pages become
+    /// a block, a block becomes pages, a table is replaced by another, a page changes from Normal
+    /// to Device and back, a page changes from global to an ASID's. The entry is made invalid,
+    /// DSB, TLBI, DSB, and only then becomes what it shall be; after each step the right frame is
+    /// read.
     ///
     /// ```text
     ///   old entry --> invalid --> DSB --> TLBI --> DSB --> new entry --> DSB, ISB
     /// ```
     ///
-    /// What a TLB may hold of the old shape is more than the entry: a block entry covers 512 pages, a walk
-    /// cache holds the address of the old table. TLBI VAE1 must take both, though its last-level sister
-    /// (VALE1) need not take the table. A software TLB with a cache of last-level tables that it
-    /// flushes for VMALLE1 only goes on reading the freed one.
+    /// What a TLB may hold of the old shape is more than the entry: a block entry covers 512
+    /// pages, a walk cache holds the address of the old table. TLBI VAE1 must take both, though
+    /// its last-level sister (VALE1) need not take the table. A software TLB with a cache of
+    /// last-level tables that it flushes for VMALLE1 only goes on reading the freed one.
     "mmu.rebuilt": "pages to block, block to pages, another table, another type, another ASID: each by break-before-make";
     reference: "DDI 0487: break-before-make; TLBI VAAE1 and intermediate walk caches";
     needs: Needs::NONE;

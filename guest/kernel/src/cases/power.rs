@@ -5,9 +5,10 @@
 //!   WFET, WFIT Xt     as WFE and WFI, until CNTVCT_EL0 >= Xt at the latest (FEAT_WFxT)
 //! ```
 //!
-//! HCR_EL2.TWI and TWE let a hypervisor have the waits, to run somebody else. It must then wake the
-//! vCPU for all that hardware would wake it for, and go on behind the instruction with all else as
-//! it was. The event register and interrupts have groups of their own (event, virq, gic_timer).
+//! HCR_EL2.TWI and TWE let a hypervisor have the waits, to run somebody else. It must then wake
+//! the vCPU for all that hardware would wake it for, and go on behind the instruction with all
+//! else as it was. The event register and interrupts have groups of their own (event, virq,
+//! gic_timer).
 
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::SCTLR_EL1;
@@ -44,20 +45,21 @@ fn pattern() -> [u64; 31] {
 }
 
 case! {
-    /// WFIT and WFET where ID_AA64ISAR2_EL1.WFxT claims them: with a deadline that is past they end at once; with
-    /// one a quarter of a millisecond on, and nothing else to wake for, a loop of them ends when the
-    /// deadline is there and not later than patience lasts; XZR is a deadline of 0. Not claimed, both are
-    /// UNDEFINED for each Rt, at EL1 and EL0.
+    /// WFIT and WFET where ID_AA64ISAR2_EL1.WFxT claims them: with a deadline that is past they
+    /// end at once; with one a quarter of a millisecond on, and nothing else to wake for, a loop
+    /// of them ends when the deadline is there and not later than patience lasts; XZR is a
+    /// deadline of 0. Not claimed, both are UNDEFINED for each Rt, at EL1 and EL0.
     ///
     /// ```text
     ///   31                     16 15        5 4  0
     ///   |1101010100000011|0001000|0000|000|op| Rt |     op 0 WFET, 1 WFIT; not in the HINT space
     /// ```
     ///
-    /// Trapped by HCR_EL2.TWI and TWE these two come with ISS.TI = 2 or 3 and the register in ISS.RN: a handler
-    /// that tests TI for "not zero means WFE" takes WFIT for WFE, and one that knows no deadline
-    /// puts a vCPU to sleep that nobody wakes. They are no hints: without the feature they must not be NOPs,
-    /// or software that probes for them takes a busy loop for a wait.
+    /// Trapped by HCR_EL2.TWI and TWE these two come with ISS.TI = 2 or 3 and the register in
+    /// ISS.RN: a handler that tests TI for "not zero means WFE" takes WFIT for WFE, and one that
+    /// knows no deadline puts a vCPU to sleep that nobody wakes. They are no hints: without the
+    /// feature they must not be NOPs, or software that probes for them takes a busy loop for a
+    /// wait.
     "power.timeouts": "WFIT and WFET end by their deadline where ISAR2.WFxT claims them, and are UNDEFINED where not";
     reference: "DDI 0487: FEAT_WFxT; WFET, WFIT; ESR_ELx, ISS for a WF* instruction (TI, RN)";
     needs: Needs::NONE;
@@ -91,20 +93,20 @@ case! {
 }
 
 case! {
-    /// The HINT space: 128 encodings, of which some thirty mean something. All the others are NOPs on every
-    /// machine there will ever be, at EL1 and EL0; so are those of features that are not there (BTI, PSB, DGH,
-    /// CSDB as far as it can be seen) or switched off (PACIASP with SCTLR_EL1.EnIA = 0). Each is executed
-    /// with a pattern in all registers and in NZCV, and nothing changes. WFE, WFI and XPACLRI, which do
-    /// something, are left out.
+    /// The HINT space: 128 encodings, of which some thirty mean something. All the others are NOPs
+    /// on every machine there will ever be, at EL1 and EL0; so are those of features that are not
+    /// there (BTI, PSB, DGH, CSDB as far as it can be seen) or switched off (PACIASP with
+    /// SCTLR_EL1.EnIA = 0). Each is executed with a pattern in all registers and in NZCV, and
+    /// nothing changes. WFE, WFI and XPACLRI, which do something, are left out.
     ///
     /// ```text
     ///   HINT #n    1101 0101 0000 0011 0010  CRm  op2  11111      n = CRm:op2
     /// ```
     ///
-    /// Compilers emit hints for features of tomorrow because they are NOPs today. An emulator that knows only the
-    /// allocated ones and makes the rest UNDEFINED kills the first program built with
-    /// -mbranch-protection. A hypervisor with HCR_EL2.TWE or API traps set sees some of them as exits,
-    /// and must go on behind them.
+    /// Compilers emit hints for features of tomorrow because they are NOPs today. An emulator that
+    /// knows only the allocated ones and makes the rest UNDEFINED kills the first program built
+    /// with -mbranch-protection. A hypervisor with HCR_EL2.TWE or API traps set sees some of them
+    /// as exits, and must go on behind them.
     "power.hints": "all 128 HINTs but WFE, WFI and XPACLRI change no register at EL1 and EL0: what is not allocated is a NOP";
     reference: "DDI 0487: the HINT encoding space; unallocated hints behave as NOP";
     needs: Needs::NONE;
@@ -145,20 +147,21 @@ fn silence() {
 }
 
 case! {
-    /// WFI and WFE with a pattern in X0 to X30 and in NZCV, at EL1 and EL0, ended by the timer's interrupt (masked by
-    /// PSTATE.I, which does not matter to a wait) or by an event: all registers and flags are as before, and
-    /// the next instruction is the one behind. WFI may end for no reason, so it is repeated until
-    /// the deadline has passed.
+    /// WFI and WFE with a pattern in X0 to X30 and in NZCV, at EL1 and EL0, ended by the timer's
+    /// interrupt (masked by PSTATE.I, which does not matter to a wait) or by an event: all
+    /// registers and flags are as before, and the next instruction is the one behind. WFI may end
+    /// for no reason, so it is repeated until the deadline has passed.
     ///
     /// ```text
     ///   EL1  WFI --- HCR_EL2.TWI: exit, EC 0x01 ---> EL2: PC += 4, run somebody else
     ///   EL1  next instruction  <--- the timer, the GIC or another vCPU wakes it
     /// ```
     ///
-    /// The vCPU is off its CPU for as long as it sleeps, and another thread, perhaps another CPU, takes it on again. PC is
-    /// moved on by the exit's handler: forgotten, the WFI repeats and the guest hangs once it
-    /// has nothing else to do; done twice (the handler and the emulator behind it), one instruction is
-    /// skipped. Here the instruction behind the WFI is an SVC, and its ELR is looked at.
+    /// The vCPU is off its CPU for as long as it sleeps, and another thread, perhaps another CPU,
+    /// takes it on again. PC is moved on by the exit's handler: forgotten, the WFI repeats and the
+    /// guest hangs once it has nothing else to do; done twice (the handler and the emulator behind
+    /// it), one instruction is skipped. Here the instruction behind the WFI is an SVC, and its ELR
+    /// is looked at.
     "power.registers": "WFI and WFE leave X0 to X30 and NZCV alone at EL1 and EL0, and go on just behind themselves";
     reference: "DDI 0487: WFI, WFE; HCR_EL2.TWI, TWE; ESR_EL2, EC 0x01";
     needs: Needs::TIMER_IRQ;
@@ -188,19 +191,19 @@ case! {
 }
 
 case! {
-    /// A program's WFI. With SCTLR_EL1.nTWI = 1 it waits as the kernel's does, and an interrupt wakes it that EL1 will
-    /// take; with nTWI = 0 it traps to EL1 (EC 0x01), at the latest when there is nothing to wake for. Trapped it
-    /// has not waited. With the timer's interrupt pending already both forms must come back at
-    /// once, trapped or done: there is something to wake for.
+    /// A program's WFI. With SCTLR_EL1.nTWI = 1 it waits as the kernel's does, and an interrupt
+    /// wakes it that EL1 will take; with nTWI = 0 it traps to EL1 (EC 0x01), at the latest when
+    /// there is nothing to wake for. Trapped it has not waited. With the timer's interrupt pending
+    /// already both forms must come back at once, trapped or done: there is something to wake for.
     ///
     /// ```text
     ///   EL0  WFI   nTWI = 0   -> EC 0x01 to EL1: Linux goes on behind it
     ///              nTWI = 1   -> waits; HCR_EL2.TWI may still take it, from EL0 as well
     /// ```
     ///
-    /// EL1's trap has priority over EL2's. A hypervisor that has TWI set and gets EL0's WFI puts the whole vCPU to
-    /// sleep: right, if EL1 allowed it. One that injects the trap into EL1 on its own account confuses
-    /// a guest whose nTWI says that it will never come.
+    /// EL1's trap has priority over EL2's. A hypervisor that has TWI set and gets EL0's WFI puts
+    /// the whole vCPU to sleep: right, if EL1 allowed it. One that injects the trap into EL1 on
+    /// its own account confuses a guest whose nTWI says that it will never come.
     "power.wfi_el0": "WFI at EL0 waits for the timer with SCTLR_EL1.nTWI = 1; pending already, it comes back, trapped or done";
     reference: "DDI 0487: SCTLR_EL1.nTWI; WFI wake-up events; HCR_EL2.TWI";
     needs: Needs::TIMER_IRQ;

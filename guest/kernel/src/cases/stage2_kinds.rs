@@ -11,8 +11,8 @@
 //! The ISS describes the access (ISV, SAS, SRT, SF, AR) only for a load or store of one
 //! general-purpose register without writeback that is not exclusive. Of all others (pairs,
 //! writeback, exclusives, atomics, SIMD, DC ZVA, cache maintenance) it says WnR and the fault's
-//! kind. Atomics read and write: WnR says 0 if a read of the address would have faulted too, else 1.
-//! (DDI 0487, ESR_ELx, ISS encoding for an exception from a Data Abort.)
+//! kind. Atomics read and write: WnR says 0 if a read of the address would have faulted too, else
+//! 1. (DDI 0487, ESR_ELx, ISS encoding for an exception from a Data Abort.)
 //!
 //! Left out: DC IVAC of memory that stage 2 does not let be written (the PE may turn it into
 //! DC CIVAC), and what an unpaired STXR does.
@@ -277,10 +277,10 @@ fn fetch(probe: &Probe, el: El, (va, ipa): (u64, u64), permissions: u64) {
 
 case! {
     /// A page of the guest's under five stage-2 permissions (none, R, RX, RW, RWX), touched in
-    /// nearly thirty ways at EL1 and EL0: loads and stores of each sort, pairs, writeback, exclusives,
-    /// LSE atomics, SIMD, DC ZVA, prefetch, cache maintenance, and a fetch. What the permission
-    /// covers goes through without an exit. What it does not is an exit whose every field is
-    /// compared: EC 0x24 (a fetch: 0x20), ISV and its fields, WnR, CM, FAR, IPA, PC.
+    /// nearly thirty ways at EL1 and EL0: loads and stores of each sort, pairs, writeback,
+    /// exclusives, LSE atomics, SIMD, DC ZVA, prefetch, cache maintenance, and a fetch. What the
+    /// permission covers goes through without an exit. What it does not is an exit whose every
+    /// field is compared: EC 0x24 (a fetch: 0x20), ISV and its fields, WnR, CM, FAR, IPA, PC.
     ///
     /// ```text
     ///          LDR   STR   LDXR,STXR  LDADD      DC ZVA  DC CVAC  fetch
@@ -289,10 +289,10 @@ case! {
     ///   none   exit  exit  exit       exit WnR0  exit    (open)   exit
     /// ```
     ///
-    /// This is how hypervisors track dirty pages and share memory copy-on-write: they take W
-    /// away and wait for the exit. Mistakes are of the kinds that a boot does not have: an atomic
-    /// taken for a read because WnR was trusted, an ISS decoded although ISV is 0, DC ZVA or a pair
-    /// let through, W taken away but X left. A guest loses a store, and finds out in its filesystem.
+    /// This is how hypervisors track dirty pages and share memory copy-on-write: they take W away
+    /// and wait for the exit. Mistakes are of the kinds that a boot does not have: an atomic taken
+    /// for a read because WnR was trusted, an ISS decoded although ISV is 0, DC ZVA or a pair let
+    /// through, W taken away but X left. A guest loses a store, and finds out in its filesystem.
     "stage2.matrix_4k": "permission x kind of access at EL1 and EL0, stage 1 with 4 KiB pages: each exit as it must be, or none";
     reference: "DDI 0487: stage 2 S2AP, XN; ESR_EL2, ISS for a Data Abort (ISV, WnR, CM); HPFAR_EL2";
     needs: Needs::SERVICES;
@@ -312,8 +312,8 @@ case! {
     /// ```
     ///
     /// HPFAR_EL2 gives the IPA down to bit 12 and the offset comes from FAR_EL2. A hypervisor that
-    /// puts the two together with its own page size (bits 13:0 from FAR, the rest from HPFAR) is right
-    /// by luck as long as VA and IPA agree in bits 13:12; one that walks the guest's tables
+    /// puts the two together with its own page size (bits 13:0 from FAR, the rest from HPFAR) is
+    /// right by luck as long as VA and IPA agree in bits 13:12; one that walks the guest's tables
     /// itself, to find an instruction to emulate, must know TG1's numbers, which are not TG0's.
     "stage2.matrix_16k": "permission x kind of access at EL1 and EL0, stage 1 with 16 KiB pages";
     reference: "DDI 0487: TCR_EL1.TG1; stage 2 S2AP, XN; ESR_EL2; HPFAR_EL2";
@@ -345,10 +345,10 @@ case! {
 }
 
 case! {
-    /// One 64 KiB page of the guest (or a 2 MiB block where that granule is not there), of which the
-    /// hypervisor makes a single granule read-only and later writable again. All other granules
-    /// stay as they are: after each change every granule is stored to, and only the one that lost
-    /// W exits, with FAR and IPA naming it.
+    /// One 64 KiB page of the guest (or a 2 MiB block where that granule is not there), of which
+    /// the hypervisor makes a single granule read-only and later writable again. All other
+    /// granules stay as they are: after each change every granule is stored to, and only the one
+    /// that lost W exits, with FAR and IPA naming it.
     ///
     /// ```text
     ///   guest    |              one page, one descriptor               |
@@ -358,8 +358,8 @@ case! {
     ///
     /// Changing a permission at stage 2 needs TLB maintenance by IPA, and because a TLB may hold
     /// VA-to-PA entries that combine both stages, stage 1's entries of that VMID too (TLBI
-    /// IPAS2E1IS, DSB, TLBI VMALLE1IS). A hypervisor that leaves out the second half is caught here:
-    /// the stores before the change have put the combined entry into the TLB.
+    /// IPAS2E1IS, DSB, TLBI VMALLE1IS). A hypervisor that leaves out the second half is caught
+    /// here: the stores before the change have put the combined entry into the TLB.
     "stage2.piece_of_page": "one stage-2 granule of a larger stage-1 page loses W: it exits, its neighbours do not";
     reference: "DDI 0487: combining stage 1 and stage 2; TLBI IPAS2E1IS, VMALLE1IS after a stage 2 change";
     needs: Needs::SERVICES;
@@ -389,10 +389,10 @@ case! {
 }
 
 case! {
-    /// Every kind of access at an IPA that is neither RAM nor a device, through a stage-1 page that
-    /// allows all: each is an exit with a translation fault. Cache maintenance is one too: DC CIVAC,
-    /// CVAC, CVAU and IC IVAU need a translation, and say CM = 1 and WnR = 1, whatever they do. DC
-    /// ZVA is a store: WnR = 1, CM = 0. A prefetch is a hint and never exits.
+    /// Every kind of access at an IPA that is neither RAM nor a device, through a stage-1 page
+    /// that allows all: each is an exit with a translation fault. Cache maintenance is one too: DC
+    /// CIVAC, CVAC, CVAU and IC IVAU need a translation, and say CM = 1 and WnR = 1, whatever they
+    /// do. DC ZVA is a store: WnR = 1, CM = 0. A prefetch is a hint and never exits.
     ///
     /// ```text
     ///   EL1   DC CIVAC, X1     stage 1: IPA     stage 2: nothing
@@ -401,8 +401,8 @@ case! {
     ///
     /// A hypervisor treats such an exit as MMIO. It must look at CM first: there is no device
     /// access to emulate, and the right answer is to step over the instruction. KVM had to learn
-    /// that from guests that clean a range which runs past the end of RAM; a decoder that takes the
-    /// word for a load or store with ISV = 0 injects an abort, or stops the VM.
+    /// that from guests that clean a range which runs past the end of RAM; a decoder that takes
+    /// the word for a load or store with ISV = 0 injects an abort, or stops the VM.
     "stage2.unmapped_kinds": "every kind of access and of cache maintenance beyond RAM exits, as its syndrome must say";
     reference: "DDI 0487: ESR_EL2, ISS for a Data Abort (CM, WnR, ISV); DC and IC by VA, faults";
     needs: Needs::SERVICES;
@@ -425,11 +425,11 @@ case! {
 }
 
 case! {
-    /// Accesses that a device cannot have described: exclusives, LSE atomics, SIMD loads and stores
-    /// and structures, on the emulated test device, mapped as Device memory as a driver would map
-    /// it. Each is an exit with ISV = 0; the monitor is told to skip it, and the device's word is
-    /// the same afterwards. DC ZVA is another matter: on Device memory it is an alignment fault of
-    /// stage 1, which is EL1's own and never reaches the hypervisor.
+    /// Accesses that a device cannot have described: exclusives, LSE atomics, SIMD loads and
+    /// stores and structures, on the emulated test device, mapped as Device memory as a driver
+    /// would map it. Each is an exit with ISV = 0; the monitor is told to skip it, and the
+    /// device's word is the same afterwards. DC ZVA is another matter: on Device memory it is an
+    /// alignment fault of stage 1, which is EL1's own and never reaches the hypervisor.
     ///
     /// ```text
     ///   EL1   LDADD X6, X7, [X1]      X1 -> device

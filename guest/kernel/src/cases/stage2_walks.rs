@@ -76,10 +76,10 @@ fn check_record(verdict: u64, what: &str) -> Seen {
 }
 
 case! {
-    /// The hypervisor takes all permissions from the page that holds a level 3 table of the guest's.
-    /// A load through it, and a fetch, are exits at the walk: S1PTW = 1, FAR the address that was
-    /// being translated, HPFAR the table's page. The monitor grants the page, and the same
-    /// instruction goes on as if nothing had been.
+    /// The hypervisor takes all permissions from the page that holds a level 3 table of the
+    /// guest's. A load through it, and a fetch, are exits at the walk: S1PTW = 1, FAR the address
+    /// that was being translated, HPFAR the table's page. The monitor grants the page, and the
+    /// same instruction goes on as if nothing had been.
     ///
     /// ```text
     ///   EL1  LDR X7, [VA]  walk: level 3 descriptor at IPA t     stage 2: t is not readable
@@ -87,9 +87,10 @@ case! {
     /// ```
     ///
     /// Memory that is shared copy-on-write, or was swapped out by the host, includes the guest's
-    /// tables. A hypervisor that handles the exit as an access to HPFAR + FAR's offset resolves the
-    /// wrong address; one that takes every S1PTW for a fatal error, or for MMIO, kills guests only
-    /// under memory pressure. For the fetch the class is 0x20, although what failed was a data read.
+    /// tables. A hypervisor that handles the exit as an access to HPFAR + FAR's offset resolves
+    /// the wrong address; one that takes every S1PTW for a fatal error, or for MMIO, kills guests
+    /// only under memory pressure. For the fetch the class is 0x20, although what failed was a
+    /// data read.
     "stage2.walk_denied": "a stage-1 table without stage-2 permission: S1PTW for a load and a fetch; granted, both go on";
     reference: "DDI 0487: ESR_EL2, ISS for Data and Instruction Aborts (S1PTW); FAR_EL2, HPFAR_EL2";
     needs: Needs::SERVICES;
@@ -118,20 +119,20 @@ case! {
 
 case! {
     /// With TCR_EL1.HA (FEAT_HAFDBS) it is hardware that sets the access flag: the walk writes the
-    /// descriptor. The table's page is read-only at stage 2, so that write is refused: an exit with a
-    /// permission fault, S1PTW = 1, for a load. Granted, the load completes and the flag is set. With
-    /// HD the same for a store that makes a clean page dirty. A read of a page whose flag is
-    /// already set needs no write, and is no exit.
+    /// descriptor. The table's page is read-only at stage 2, so that write is refused: an exit
+    /// with a permission fault, S1PTW = 1, for a load. Granted, the load completes and the flag is
+    /// set. With HD the same for a store that makes a clean page dirty. A read of a page whose
+    /// flag is already set needs no write, and is no exit.
     ///
     /// ```text
     ///   EL1   LDR   AF = 0 in the descriptor     MMU: AF <- 1     stage 2: the table is read-only
     ///   EL2   EC 0x24, DFSC permission, S1PTW 1, HPFAR = the table
     /// ```
     ///
-    /// A hypervisor that write-protects guest memory (dirty tracking, shadow tables) sees stores that
-    /// no instruction of the guest makes. One that marks a page dirty only for exits with WnR = 1 and
-    /// S1PTW = 0 misses them, and a migrated guest has stale flags in its tables. WnR is not
-    /// compared: the manual says 1 for the update, implementations report both.
+    /// A hypervisor that write-protects guest memory (dirty tracking, shadow tables) sees stores
+    /// that no instruction of the guest makes. One that marks a page dirty only for exits with WnR
+    /// = 1 and S1PTW = 0 misses them, and a migrated guest has stale flags in its tables. WnR is
+    /// not compared: the manual says 1 for the update, implementations report both.
     "stage2.descriptor_update": "a hardware update of AF, and of dirty state, in a read-only table exits with S1PTW; granted, it is done";
     reference: "DDI 0487: FEAT_HAFDBS; TCR_EL1.HA, HD; stage 2 permission faults on descriptor updates";
     needs: Needs::SERVICES;
@@ -180,9 +181,10 @@ fn at(va: u64) -> u64 {
 
 case! {
     /// AT S1E1R asks for stage 1's translation only. Where the address ends at stage 2 does not
-    /// matter: for a page whose IPA is nowhere, or is not readable, PAR_EL1 has the IPA and F = 0, and
-    /// there is no exit. But the walk reads tables, and those go through stage 2: a table beyond RAM
-    /// makes AT itself an exit, S1PTW = 1 and CM = 1 ("by maintenance or address translation").
+    /// matter: for a page whose IPA is nowhere, or is not readable, PAR_EL1 has the IPA and F = 0,
+    /// and there is no exit. But the walk reads tables, and those go through stage 2: a table
+    /// beyond RAM makes AT itself an exit, S1PTW = 1 and CM = 1 ("by maintenance or address
+    /// translation").
     ///
     /// ```text
     ///   AT S1E1R, VA    tables readable, output nowhere     PAR_EL1 = IPA, no exit
@@ -190,9 +192,10 @@ case! {
     /// ```
     ///
     /// A guest's kernel uses AT in its fault handler, so an exit in the middle of it is ordinary
-    /// under memory pressure. The hypervisor shall make the table present and run AT again. Skipped
-    /// because CM = 1 looks like cache maintenance, PAR_EL1 has the last answer in it, and the guest
-    /// takes a stale translation for a fresh one. (KVM's own use of AT at EL2 has the same trap.)
+    /// under memory pressure. The hypervisor shall make the table present and run AT again.
+    /// Skipped because CM = 1 looks like cache maintenance, PAR_EL1 has the last answer in it, and
+    /// the guest takes a stale translation for a fresh one. (KVM's own use of AT at EL2 has the
+    /// same trap.)
     "stage2.at": "AT does not ask stage 2 for the output; of a table that stage 2 does not have it exits with S1PTW and CM";
     reference: "DDI 0487: AT S1E1R; PAR_EL1; ESR_EL2, ISS for a Data Abort (CM, S1PTW)";
     needs: Needs::SERVICES;
@@ -243,9 +246,9 @@ macro_rules! access {
 
 case! {
     /// An unaligned access over the end of a page: its first half is in RAM, its second half in a
-    /// page that stage 2 does not have (and the other way round). The exit's FAR and HPFAR name the
-    /// page that is missing, not the address in the register: for a fault in the second half that is
-    /// another page of VA and an unrelated page of IPA.
+    /// page that stage 2 does not have (and the other way round). The exit's FAR and HPFAR name
+    /// the page that is missing, not the address in the register: for a fault in the second half
+    /// that is another page of VA and an unrelated page of IPA.
     ///
     /// ```text
     ///   VA    |....first page|second page....|         LDR X7, [end of first page - 3]
@@ -253,11 +256,11 @@ case! {
     ///   IPA        RAM           nowhere               FAR, HPFAR: the second page
     /// ```
     ///
-    /// A hypervisor that resolves the fault and returns is right by itself, if it resolves the page
-    /// that was named: one that uses the base register's address (from a decoded instruction)
-    /// resolves the first page, returns, and faults again for ever. One that emulates must split the
-    /// access in two. ISV may be 1, with the size of the whole access: that the access crosses a page
-    /// the syndrome does not say.
+    /// A hypervisor that resolves the fault and returns is right by itself, if it resolves the
+    /// page that was named: one that uses the base register's address (from a decoded instruction)
+    /// resolves the first page, returns, and faults again for ever. One that emulates must split
+    /// the access in two. ISV may be 1, with the size of the whole access: that the access crosses
+    /// a page the syndrome does not say.
     "stage2.crossing": "an access over two pages of which one is missing: FAR and IPA name that page, for loads, stores and pairs";
     reference: "DDI 0487: FAR_EL2, HPFAR_EL2 of an unaligned access that crosses a page; ISV, SAS";
     needs: Needs::SERVICES;
@@ -296,18 +299,18 @@ case! {
 }
 
 case! {
-    /// Unaligned accesses within one page, to memory that stage 1 calls Normal and stage 2 does not
-    /// have: the exit describes them as any other, with FAR and IPA to the byte. Alignment is stage 1's
-    /// and SCTLR_EL1.A's affair; at stage 2 an address is an address.
+    /// Unaligned accesses within one page, to memory that stage 1 calls Normal and stage 2 does
+    /// not have: the exit describes them as any other, with FAR and IPA to the byte. Alignment is
+    /// stage 1's and SCTLR_EL1.A's affair; at stage 2 an address is an address.
     ///
     /// ```text
     ///   LDR X7, [VA + 3]    ISV 1, SAS 3, FAR = VA + 3, IPA = page + 3
     /// ```
     ///
     /// What goes wrong is in the device model behind: an 8-byte read at offset 3 reaches code that
-    /// expects register offsets, indexes an array by offset / 4, or panics the whole VMM. A hypervisor
-    /// has to be ready for every address and size here, because a guest (or a program in it that
-    /// got a mapping) can make them all.
+    /// expects register offsets, indexes an array by offset / 4, or panics the whole VMM. A
+    /// hypervisor has to be ready for every address and size here, because a guest (or a program
+    /// in it that got a mapping) can make them all.
     "stage2.unaligned": "unaligned accesses of Normal memory that stage 2 does not have: ISV, size, FAR and IPA to the byte";
     reference: "DDI 0487: ESR_EL2, ISS for a Data Abort (ISV, SAS); alignment checking is stage 1's";
     needs: Needs::SERVICES;

@@ -2,8 +2,8 @@
 //! encodings are nobody's.
 //!
 //! The table is `anyvisor_arch::sysreg`. It says for each register the lowest Exception level that
-//! reads and that writes it, and what control bits of EL1 turn EL0 away. Each case goes through all of
-//! it and makes the instructions at run time (`probe.rs`).
+//! reads and that writes it, and what control bits of EL1 turn EL0 away. Each case goes through
+//! all of it and makes the instructions at run time (`probe.rs`).
 //!
 //! ```text
 //!   MRS, MSR at     the level may not           a control of EL1 says no     a control of EL2 says no
@@ -154,9 +154,9 @@ case! {
 
 case! {
     /// The directions that do not exist. An ID register, a counter, ISR_EL1 or CurrentEL cannot be
-    /// written: MSR to them is UNDEFINED, EC 0, not ignored. An end-of-interrupt register cannot be
-    /// read. And what belongs to EL2 (VBAR_EL2, HCR_EL2, also SP_EL1 by its name) is UNDEFINED at EL1
-    /// in both directions: that is how a kernel learns that it is not at EL2.
+    /// written: MSR to them is UNDEFINED, EC 0, not ignored. An end-of-interrupt register cannot
+    /// be read. And what belongs to EL2 (VBAR_EL2, HCR_EL2, also SP_EL1 by its name) is UNDEFINED
+    /// at EL1 in both directions: that is how a kernel learns that it is not at EL2.
     ///
     /// ```text
     ///   EL1   MSR MIDR_EL1, X0     no such encoding          -> EC 0x00 to EL1
@@ -292,10 +292,10 @@ case! {
     ///   op1   0 EL1   1 caches   2 CSSELR   3 EL0   4 EL2   5 EL12   6 EL3   7 secure timer
     /// ```
     ///
-    /// What could go wrong, since hardware does it? HCR_EL2.NV makes these very accesses exits, for
-    /// nested virtualization, and a hypervisor that leaves it on for a guest without EL2, or decodes
-    /// the exit by CRn, CRm and op2 alone, hands out EL1's register for EL2's encoding. A software
-    /// CPU whose table of registers has a row too many does the same.
+    /// What could go wrong, since hardware does it? HCR_EL2.NV makes these very accesses exits,
+    /// for nested virtualization, and a hypervisor that leaves it on for a guest without EL2, or
+    /// decodes the exit by CRn, CRm and op2 alone, hands out EL1's register for EL2's encoding. A
+    /// software CPU whose table of registers has a row too many does the same.
     "sysreg.higher": "all encodings with op1 4, 5 and 6 (EL2, EL12, EL3) are UNDEFINED at EL1";
     reference: "DDI 0487: op0, op1 and the Exception level of a System register; HCR_EL2.NV";
     needs: Needs::NONE;

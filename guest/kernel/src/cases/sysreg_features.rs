@@ -1,5 +1,5 @@
-//! What the ID registers claim, and whether it is true: for each feature that has an instruction or
-//! a register of its own the claim is compared with what happens when it is used.
+//! What the ID registers claim, and whether it is true: for each feature that has an instruction
+//! or a register of its own the claim is compared with what happens when it is used.
 //!
 //! ```text
 //!   ID_AA64..., field >= minimum ?     the instruction          verdict
@@ -201,8 +201,8 @@ case! {
     /// The feature fields of the ID registers are a contract, and this case reads it row by row: a
     /// table of some sixty features, each with its field, the least value that claims it, and one
     /// instruction that only a machine with the feature has. Claimed, the instruction must go
-    /// through at EL1; not claimed, its encoding is unallocated, and that is UNDEFINED: EC 0, ISS 0,
-    /// ELR at the instruction.
+    /// through at EL1; not claimed, its encoding is unallocated, and that is UNDEFINED: EC 0, ISS
+    /// 0, ELR at the instruction.
     ///
     /// ```text
     ///   EL1   MRS X0, ID_AA64ISAR0_EL1      DotProd = 0, says the hypervisor
@@ -210,10 +210,10 @@ case! {
     /// ```
     ///
     /// EL2 can hide a feature by HCR_EL2.TID3 (it traps the ID registers and answers itself), but
-    /// most instructions have no trap of their own: the hardware goes on executing them. So a value
-    /// copied from a newer manual, or a field masked in one place only, makes a machine that lies.
-    /// A guest that trusts the claim dies of an UNDEFINED instruction in its memcpy; one that
-    /// probes by trying finds features that vanish when it is migrated.
+    /// most instructions have no trap of their own: the hardware goes on executing them. So a
+    /// value copied from a newer manual, or a field masked in one place only, makes a machine that
+    /// lies. A guest that trusts the claim dies of an UNDEFINED instruction in its memcpy; one
+    /// that probes by trying finds features that vanish when it is migrated.
     "sysreg.features": "each feature that the ID registers claim works at EL1, each other one is UNDEFINED";
     reference: "DDI 0487: principles of the ID scheme; ID_AA64PFR*, ISAR*, MMFR*, DFR*_EL1";
     needs: Needs::NONE;
@@ -224,9 +224,9 @@ case! {
 
 case! {
     /// The same table at EL0, less what is EL1's. An unprivileged program learns of features from
-    /// its operating system, which read the same ID registers (Linux hands them on as hwcaps), so a
-    /// claim must hold at EL0 too, and an absent feature must be UNDEFINED there as well: taken to
-    /// EL1 by the vector for a lower level, with EC 0.
+    /// its operating system, which read the same ID registers (Linux hands them on as hwcaps), so
+    /// a claim must hold at EL0 too, and an absent feature must be UNDEFINED there as well: taken
+    /// to EL1 by the vector for a lower level, with EC 0.
     ///
     /// ```text
     ///   EL0   word        -> goes through, or UNDEFINED: vector 0x400 of EL1

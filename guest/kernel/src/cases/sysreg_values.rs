@@ -75,9 +75,9 @@ case! {
     /// What a bit does that is RES0 is not asked: the manual lets it be wired to 0 or be storage.
     ///
     /// The mistakes are of width. A hypervisor that keeps a trapped or saved register in 32 bits
-    /// because it had 32 in AArch32 (CONTEXTIDR, ESR) loses nothing until FAR or TPIDR goes the same
-    /// way; one that emulates SCTLR_EL1 from a mask of the bits it knows drops UCI or nTWE and a
-    /// kernel's setting has no effect. Each such bit is a row here.
+    /// because it had 32 in AArch32 (CONTEXTIDR, ESR) loses nothing until FAR or TPIDR goes the
+    /// same way; one that emulates SCTLR_EL1 from a mask of the bits it knows drops UCI or nTWE
+    /// and a kernel's setting has no effect. Each such bit is a row here.
     "sysreg.bits": "what must keep a written value keeps ones, zeros and patterns, bit for bit";
     reference: "DDI 0487: the registers' field descriptions; RES0";
     needs: Needs::NONE;
@@ -104,8 +104,8 @@ case! {
 case! {
     /// The ID space, S3_0_C0_C1_0 to S3_0_C0_C7_7: 56 encodings, of which a given machine has
     /// names for half. The others are reserved for features to come and must read as zero, "not
-    /// there": so an old hypervisor and a new guest agree. Every MRS at EL1 goes through; every MSR
-    /// is UNDEFINED; what is read stays the same.
+    /// there": so an old hypervisor and a new guest agree. Every MRS at EL1 goes through; every
+    /// MSR is UNDEFINED; what is read stays the same.
     ///
     /// ```text
     ///   EL1  MRS X0, S3_0_C0_C7_4     ID_AA64MMFR4_EL1 in a new manual, nothing in an old one
@@ -113,9 +113,9 @@ case! {
     /// ```
     ///
     /// HCR_EL2.TID3 traps the reserved encodings together with the named ones, and that is where
-    /// guests die: the hypervisor was written before ID_AA64ISAR2_EL1 had its name, does not find it
-    /// in its table, and injects an UNDEFINED instruction. The newer Linux that reads it at boot
-    /// does not survive that.
+    /// guests die: the hypervisor was written before ID_AA64ISAR2_EL1 had its name, does not find
+    /// it in its table, and injects an UNDEFINED instruction. The newer Linux that reads it at
+    /// boot does not survive that.
     "sysreg.id_space": "all of the ID space reads without a fault at EL1, the same each time; MSR is UNDEFINED";
     reference: "DDI 0487: op0 3, op1 0, CRn 0, CRm 1 to 7: reserved encodings read as zero";
     needs: Needs::NONE;
@@ -188,8 +188,8 @@ case! {
     /// it is the hypervisor that must make one out of them (KVM's and Apple's do, by trapping the
     /// group with HCR_EL2.TID3 or by restricting the VM to one kind). A hypervisor that sets them
     /// when the first vCPU is made and forgets the others, or passes the host's through, is seen
-    /// here; Linux says "CPU1: Detected feature mismatch" and taints itself. MIDR_EL1 is compared as
-    /// well: this suite's machines have CPUs of one kind.
+    /// here; Linux says "CPU1: Detected feature mismatch" and taints itself. MIDR_EL1 is compared
+    /// as well: this suite's machines have CPUs of one kind.
     "sysreg.each_cpu": "the ID registers, CTR_EL0, DCZID_EL0 and CNTFRQ_EL0 are the same on every CPU";
     reference: "DDI 0487: ID registers; HCR_EL2.TID3; VPIDR_EL2";
     needs: Needs::PSCI.vcpus(2);
@@ -212,8 +212,9 @@ case! {
 
 case! {
     /// Who the CPU says it is. MPIDR_EL1 has bit 31 set and the affinity that the FDT gives this
-    /// CPU in its `reg`, by which PSCI's CPU_ON and the GIC's routing name it; bits 30 to 25 and 63 to
-    /// 40 beyond U and MT are zero. MIDR_EL1.Architecture is 0xf: "look at the ID registers".
+    /// CPU in its `reg`, by which PSCI's CPU_ON and the GIC's routing name it; bits 30 to 25 and
+    /// 63 to 40 beyond U and MT are zero. MIDR_EL1.Architecture is 0xf: "look at the ID
+    /// registers".
     ///
     /// ```text
     ///   63    40 39  32 31 30 29   25 24 23  16 15   8 7    0
@@ -221,10 +222,10 @@ case! {
     /// ```
     ///
     /// EL1's MPIDR_EL1 reads as VMPIDR_EL2, EL1's MIDR_EL1 as VPIDR_EL2, both of which the
-    /// hypervisor must write for each vCPU and again at each switch, because their reset values are
-    /// UNKNOWN. Forgotten, all vCPUs have the affinity of the host's CPU on which they run now:
-    /// Linux finds no CPU node for itself, or sends its IPIs to another one. A U bit of 1 in a
-    /// machine of several CPUs says "uniprocessor".
+    /// hypervisor must write for each vCPU and again at each switch, because their reset values
+    /// are UNKNOWN. Forgotten, all vCPUs have the affinity of the host's CPU on which they run
+    /// now: Linux finds no CPU node for itself, or sends its IPIs to another one. A U bit of 1 in
+    /// a machine of several CPUs says "uniprocessor".
     "sysreg.identity": "MPIDR_EL1 is what the FDT says, with bit 31, and no U bit among several; MIDR_EL1.Architecture is 0xf";
     reference: "DDI 0487: MPIDR_EL1, MIDR_EL1, VMPIDR_EL2, VPIDR_EL2; the binding arm/cpus";
     needs: Needs::NONE;
@@ -257,11 +258,11 @@ struct Implies {
 }
 
 case! {
-    /// The ID registers against one another. The manual ties features together: Advanced SIMD comes
-    /// with floating point and has the same half-precision support; FEAT_SHA512 comes with SHA1
-    /// and SHA256 and with FEAT_SHA3; address authentication uses one algorithm, not two; FEAT_SVE
-    /// needs FEAT_FP16 and FEAT_FCMA; what has FEAT_DPB2 has FEAT_DPB. EL0 and EL1 exist, and run
-    /// AArch64. At least one granule is there.
+    /// The ID registers against one another. The manual ties features together: Advanced SIMD
+    /// comes with floating point and has the same half-precision support; FEAT_SHA512 comes with
+    /// SHA1 and SHA256 and with FEAT_SHA3; address authentication uses one algorithm, not two;
+    /// FEAT_SVE needs FEAT_FP16 and FEAT_FCMA; what has FEAT_DPB2 has FEAT_DPB. EL0 and EL1 exist,
+    /// and run AArch64. At least one granule is there.
     ///
     /// ```text
     ///   the host's value ---- the hypervisor's mask, field by field ----> the guest's value
@@ -373,10 +374,10 @@ const fn msr_immediate(op1: u32, op2: u32, immediate: u32) -> u32 {
 }
 
 case! {
-    /// PSTATE has no number, only names: NZCV, DAIF, SPSel, CurrentEL, PAN, UAO, DIT, SSBS. Each is
-    /// written as a register and by an immediate (MSR DAIFSet, #imm; MSR PAN, #1), read back, and
-    /// compared with what the next exception saves in SPSR_EL1, where all of them stand side by
-    /// side.
+    /// PSTATE has no number, only names: NZCV, DAIF, SPSel, CurrentEL, PAN, UAO, DIT, SSBS. Each
+    /// is written as a register and by an immediate (MSR DAIFSet, #imm; MSR PAN, #1), read back,
+    /// and compared with what the next exception saves in SPSR_EL1, where all of them stand side
+    /// by side.
     ///
     /// ```text
     ///   MSR DAIFClr, #15 ; MRS X1, DAIF ; SVC     X1 = 0      SPSR_EL1.DAIF = 0000
@@ -385,9 +386,9 @@ case! {
     ///
     /// A hypervisor stays out of it as long as it runs the guest on hardware. It comes in where it
     /// makes PSTATE itself: when it injects an exception it has to build SPSR_EL1 out of all these
-    /// bits, set or clear each for the handler, and the newer ones (PAN by SPAN, SSBS by DSSBS, DIT
-    /// kept, UAO cleared) are forgotten first. The guest's kernel then runs a handler without the
-    /// protection that it had asked for.
+    /// bits, set or clear each for the handler, and the newer ones (PAN by SPAN, SSBS by DSSBS,
+    /// DIT kept, UAO cleared) are forgotten first. The guest's kernel then runs a handler without
+    /// the protection that it had asked for.
     "sysreg.pstate": "NZCV, DAIF, SPSel, CurrentEL, PAN, UAO, DIT, SSBS: register, immediate and SPSR_EL1 agree";
     reference: "DDI 0487: PSTATE; MSR (immediate); SPSR_EL1";
     needs: Needs::NONE;
