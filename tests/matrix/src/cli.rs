@@ -21,7 +21,7 @@ pub enum Command {
     ///
     /// The exit status is 0 if all passed, were skipped or differ as known, 1 if one failed, 2 for
     /// a command line or a file that does not fit.
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Make reports of what runs left, of one machine or of a fleet
     ///
     /// The exit status is 0 if all cases passed, were skipped or differ as known, 1 if one failed

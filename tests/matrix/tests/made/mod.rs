@@ -66,7 +66,7 @@ pub fn case(i: usize, j: usize, name: &str, hypervisor: &str) -> Option<CaseRun>
         Verdict::Failed => vec![format!("x{i} is {j} and not 1"), HOSTILE.to_owned()],
     };
     let result = if verdict == Verdict::Failed { "not ok" } else { "ok" };
-    let figures = if i % 5 == 0 { figures(i, j) } else { vec![] };
+    let figures = if i.is_multiple_of(5) { figures(i, j) } else { vec![] };
     Some(CaseRun {
         hypervisor: hypervisor.to_owned(),
         case: name.to_owned(),
@@ -116,7 +116,7 @@ fn events(i: usize) -> Vec<Event> {
             } else {
                 json!(null)
             },
-            "source": if k % 6 == 0 {
+            "source": if k.is_multiple_of(6) {
                 json!([{ "function": "put<T>", "file": "guest/kernel/src/console.rs", "line": 7 },
                     { "function": "case_<x>", "file": "guest/kernel/src/cases/abort.rs",
                       "line": 70 + k, "text": "    hvc::<5>(1 & 2);" }])
