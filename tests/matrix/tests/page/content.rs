@@ -232,10 +232,10 @@ fn plots(setting: &mut Setting) -> Result<(), String> {
         let value = |i: usize| if logarithmic { values[i].1.log10() } else { values[i].1 };
         let (a, z) = (0, values.len() - 1);
         let scale = (place(z) - place(a)) / (value(z) - value(a));
-        for i in 0..values.len() {
+        for (i, (name, _)) in values.iter().enumerate() {
             let must = place(a) + (value(i) - value(a)) * scale;
             if scale.is_nan() || scale <= 0.0 || (place(i) - must).abs() > 2.0 {
-                return Err(format!("{figure} of {} is at {}, not {must}", values[i].0, place(i)));
+                return Err(format!("{figure} of {name} is at {}, not {must}", place(i)));
             }
         }
     }
