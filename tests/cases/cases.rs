@@ -6,7 +6,8 @@
 //! m2::NAME         all of them once more, on the processor that has what the default one lacks
 //! bare::NAME       all of them once more, on machines without a GIC
 //! board::NAME      all cases in one boot on another hypervisor's board
-//! qemu::NAME       the same case in the same kernel ($ANYVISOR_KERNEL_IMAGE) under $ANYVISOR_QEMU
+//! qemu-tcg-MACHINE::NAME  the same case in the same kernel ($ANYVISOR_KERNEL_IMAGE) under
+//!                  $ANYVISOR_QEMU, by the runner of the matrix, on each of its machines
 //! file::NAME       a file that is no kernel: one clear line, exit status 2
 //! usage::NAME      a command line that does not fit: the same
 //! guest::NAME      a guest that hangs, crashes or lies: the report, exit status 1

@@ -101,7 +101,11 @@ pub fn find(monitor: Option<&Path>) -> Vec<Found> {
     ROWS.iter().map(found).collect()
 }
 
-fn look(row: &Row, monitor: Option<&Path>) -> Result<Hypervisor, String> {
+/// Looks for one row.
+///
+/// # Errors
+/// Why it is not here.
+pub fn look(row: &Row, monitor: Option<&Path>) -> Result<Hypervisor, String> {
     row.host.is_here()?;
     let (program, way) = if row.is_monitor() {
         let monitor = monitor.ok_or("no monitor: --monitor says where it is")?;

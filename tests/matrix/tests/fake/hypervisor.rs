@@ -87,8 +87,9 @@ fn run(number: usize, name: &str, folder: &Path) {
             let own = std::env::current_exe().expect("we are a program");
             let mut child = Command::new(own);
             child.args([crate::FAKE, "silent", &folder.join("kernel").display().to_string(), ""]);
-            let child = child.spawn().expect("we start again");
+            let mut child = child.spawn().expect("we start again");
             note(&folder.join("child"), &child.id().to_string());
+            let _ = child.wait(); // it never ends by itself
             hang();
         }
         "drips" => loop {
