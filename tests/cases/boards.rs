@@ -49,7 +49,6 @@ fn run(file: &[u8], cases: &[CaseInfo], model: Model) -> Result<(), Failed> {
         bootargs: "",
         seal: true,
         timeout: Some(TIMEOUT),
-        events: None,
         trace: false,
         events: None,
         qos: &[],
