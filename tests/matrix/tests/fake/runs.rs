@@ -8,8 +8,8 @@ use libtest_mimic::{Failed, Trial};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-/// The runner.
-const RUNNER: &str = env!("CARGO_BIN_EXE_anyvisor-matrix");
+/// Where cargo says the runner is. (When it runs the test: a build that only checks types has none.)
+const RUNNER: &str = "CARGO_BIN_EXE_anyvisor-matrix";
 /// Seconds for a case where none shall hang.
 const PATIENT: &str = "300";
 /// Seconds for a case where one does. A case that does not hang has nothing to do.
@@ -53,7 +53,7 @@ fn folder(name: &str, cases: &[&str]) -> Result<Folder, Failed> {
 
 fn runner(folder: &Folder, way: &str, arguments: &[&str]) -> Command {
     let own = std::env::current_exe().unwrap_or_default();
-    let mut command = Command::new(RUNNER);
+    let mut command = Command::new(std::env::var_os(RUNNER).unwrap_or_default());
     command.arg("run").arg(folder.kernel()).args(["--name", "fake", "--jobs", "1"]);
     command.arg("--out").arg(folder.path().join("out"));
     command.args(["--command", &format!("'{}' fake {way} {{elf}} {{append}}", own.display())]);
