@@ -2,8 +2,9 @@
 //!
 //! Hypervisors agree on what an arm64 machine is made of, and on nothing else. A guest that takes
 //! every address from the FDT runs on all of them; one that knows where QEMU puts its UART runs on
-//! one. Each row here has the map and the habits of a hypervisor, from its public sources; `virt`
-//! is our own (`anyvisor_abi::map`), which is QEMU's:
+//! one. Each row here has the map and the habits of a hypervisor, from its public sources at the
+//! commits that are said there; none of them was run. `virt` is our own (`anyvisor_abi::map`),
+//! which is QEMU's:
 //!
 //! ```text
 //!                     RAM          FDT              console              GICD
@@ -16,7 +17,8 @@
 //!
 //! Where a board has no MSI frame or no PL031, its FDT has none. The test device and the monitor's
 //! firmware are no part of theirs; they stand where nothing of theirs is. Left out: PCI and
-//! virtio, which this monitor has on no board, the ITS, and clocks that are no PL031.
+//! virtio, which this monitor has on no board, the ITS, and clocks that are no PL031. Where a row
+//! differs from its hypervisor in what it does have, its comment says so.
 
 use anyvisor_abi::map;
 use clap::ValueEnum;
@@ -176,7 +178,11 @@ const VIRT: Plan = Plan {
     psci: &["arm,psci-1.0", "arm,psci-0.2"],
 };
 
-/// arm/include/arm-common/kvm-arch.h, arm/fdt.c, hw/serial.c.
+/// arm/include/arm-common/kvm-arch.h (commit 9b46ebc5; arm64/ by now), arm/fdt.c (004f7684),
+/// hw/serial.c.
+///
+/// Its FDT is near the end of the first 256 MiB of RAM, if there are more. It has four UARTs, a
+/// page and an SPI each; this is the first. Its clock is an MC146818, at 0x0101_0000.
 const KVMTOOL: Plan = Plan {
     name: "kvmtool",
     compatible: "linux,dummy-virt",
@@ -197,7 +203,11 @@ const KVMTOOL: Plan = Plan {
     psci: &["arm,psci-0.2", "arm,psci"],
 };
 
-/// src/vmm/src/arch/aarch64/layout.rs and fdt.rs.
+/// src/vmm/src/arch/aarch64/layout.rs (commit 1b406775) and fdt.rs (fde4fbb2).
+///
+/// The SPIs are examples: it hands them out in the order in which it makes its devices, from
+/// another number in older releases. Its RTC's node has no interrupt, and its memory's node leaves
+/// out the first 2 MiB of RAM. It makes a UART only if the boot arguments have `console=` in them.
 const FIRECRACKER: Plan = Plan {
     name: "firecracker",
     compatible: "linux,dummy-virt",
@@ -218,7 +228,11 @@ const FIRECRACKER: Plan = Plan {
     psci: &["arm,psci-0.2"],
 };
 
-/// aarch64/src/lib.rs and fdt.rs. Its clock is a PL030.
+/// aarch64/src/lib.rs and fdt.rs (commit 04e36b57).
+///
+/// The FDT is where `--fdt-position=after-payload` puts it; without that, a kernel's is in the last
+/// 2 MiB of RAM. It has four UARTs, on SPIs 0 and 2; this is the first. Its clock is a PL030, at
+/// 0x2000.
 const CROSVM: Plan = Plan {
     name: "crosvm",
     compatible: "linux,dummy-virt",
@@ -239,7 +253,10 @@ const CROSVM: Plan = Plan {
     psci: &["arm,psci-1.0", "arm,psci-0.2"],
 };
 
-/// arch/src/aarch64/layout.rs and fdt.rs.
+/// arch/src/aarch64/layout.rs and fdt.rs, in a copy whose commit is not known.
+///
+/// The SPIs are examples: it hands them out in the order in which it makes its devices. Its ITS is
+/// below the redistributors.
 const CLOUD_HYPERVISOR: Plan = Plan {
     name: "cloud-hypervisor",
     compatible: "linux,dummy-virt",

@@ -30,6 +30,10 @@ case! {
     /// (To change the bit with a group enabled is UNPREDICTABLE, so the groups are switched off
     /// around each change.) An emulated GIC that keeps the bit and does not look at it signals
     /// interrupts to a CPU that is not ready for any.
+    ///
+    /// The register's description promises this without a condition. Arm's guide to the GICv3 says
+    /// that to configure the CPU interface while its redistributor sleeps "can be UNPREDICTABLE",
+    /// and this case does enable a group there.
     "gic.asleep": "with GICR_WAKER.ProcessorSleep an SGI stays pending and is not signalled; awake it is";
     reference: "IHI 0069: GICR_WAKER.{ProcessorSleep, ChildrenAsleep}";
     needs: Needs::GIC;

@@ -1,6 +1,7 @@
 //! The configurations that are known: one row each.
 //!
-//! The rows for KVM and for a Mac are written from the programs' documentation.
+//! The rows for KVM and for a Mac are written from the programs' documentation and sources, as they
+//! were public in 2025. None of them has been run; what was not found there is said at the row.
 
 use std::path::Path;
 
@@ -162,6 +163,7 @@ pub const ROWS: &[Row] = &[
                     -no-reboot -monitor none -kernel {image} -append {append}",
         ..QEMU
     },
+    // src/crosvm/cmdline.rs; the statuses: CommandStatus in src/main.rs.
     Row {
         id: "crosvm",
         name: "crosvm, on KVM",
@@ -173,6 +175,8 @@ pub const ROWS: &[Row] = &[
         statuses: &[0, 32], // 32: the guest asked for a reset
         ..KVM
     },
+    // A guest's SYSTEM_RESET does not end it (VmExit::Reset in vmm/src/cpu.rs): it boots the guest
+    // again.
     Row {
         id: "cloud-hypervisor",
         name: "Cloud Hypervisor, on KVM",
@@ -182,6 +186,10 @@ pub const ROWS: &[Row] = &[
                     --kernel {image} --cmdline {append}",
         ..KVM
     },
+    // On arm64 it makes a UART only if the boot arguments have `console=` in them
+    // (attach_legacy_devices_aarch64 in src/vmm/src/device_manager/mod.rs), and adds `earlycon=` to
+    // them. SYSTEM_OFF and SYSTEM_RESET end it alike. It sets its output to O_NONBLOCK: whether a
+    // pipe that is full loses text is not confirmed.
     Row {
         id: "firecracker",
         name: "Firecracker, on KVM",
@@ -196,28 +204,35 @@ pub const ROWS: &[Row] = &[
 }
 "#,
         ),
+        append: "console=ttyS0",
         chatter: &["20??-??-??T*"], // its log has the same output
         ..KVM
     },
+    // Without --nodefaults it adds Linux's words to the boot arguments, and a root file system in
+    // the user's home. SYSTEM_OFF and SYSTEM_RESET end it alike.
     Row {
         id: "kvmtool",
         name: "kvmtool, on KVM",
         programs: &["lkvm", "kvmtool", "vm"],
         variable: "ANYVISOR_KVMTOOL",
         version: &["version"],
-        arguments: "run --cpus 4 --mem 256 --irqchip gicv3 --console serial --network mode=none \
-                    --kernel {image} --params {append}",
+        arguments: "run --nodefaults --cpus 4 --mem 256 --irqchip gicv3 --console serial \
+                    --network mode=none --kernel {image} --params {append}",
         chatter: &["  # *", "  Info: *", "  Warning: *"],
         ..KVM
     },
+    // doc/usage.md. Several at a time need the REST service off: it has one port. `--bootloader
+    // linux,...` has replaced the three options of the kernel, which are deprecated; it wants
+    // quotes in its cmdline=. That the framework takes an empty initrd, and what status vfkit ends
+    // with, is not confirmed.
     Row {
         id: "vz",
         name: "Apple's Virtualization.framework, by vfkit",
         host: Host::Mac,
         programs: &["vfkit"],
         variable: "ANYVISOR_VFKIT",
-        arguments: "--cpus 4 --memory 512 --kernel {image} --initrd /dev/null \
-                    --kernel-cmdline {append} --device virtio-serial,stdio",
+        arguments: "--cpus 4 --memory 512 --restful-uri none:// --kernel {image} \
+                    --initrd /dev/null --kernel-cmdline {append} --device virtio-serial,stdio",
         append: "console=hvc0",
         ..ROW
     },
