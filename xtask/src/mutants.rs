@@ -18,11 +18,18 @@ use std::process::ExitCode;
 const SEEDED: &str = "seeded";
 
 /// What `mutants` takes.
-#[derive(Default, clap::Args)]
+#[derive(clap::Args)]
 pub struct Args {
     /// Passed on to `anyvisor-matrix mutants`: bugs by name or pattern, --format, --stop-after, ...
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "MUTANTS ARGS")]
     args: Vec<String>,
+}
+
+impl Args {
+    /// Each bug, and the case alone that is known to find it.
+    pub fn quick() -> Self {
+        Self { args: vec!["--quick".into()] }
+    }
 }
 
 /// What `lab` takes.

@@ -137,7 +137,7 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
     if !tested.success() || !all || mac {
         return Ok(run::status(tested));
     }
-    mutants::run(ws, &mutants::Args::default())
+    mutants::run(ws, &mutants::Args::quick())
 }
 
 /// The crates with models (`models.rs`).

@@ -64,6 +64,10 @@ pub struct Args {
     /// Run so many bugs at once
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
+    /// Ask first the case that the table of bugs names; who else finds a bug that it finds, nobody
+    /// asks then
+    #[arg(long)]
+    pub quick: bool,
     /// How the results are shown
     #[arg(long, value_enum, default_value = "pretty")]
     pub format: Format,
@@ -100,6 +104,14 @@ pub enum MutantsError {
     /// There is no such bug.
     #[error(transparent)]
     Bug(#[from] ChooseError),
+    /// The table of bugs and the kernel do not agree.
+    #[error("the table of bugs says that {case} finds {bug}: the kernel has no such case")]
+    NoSuchCase {
+        /// The bug.
+        bug: &'static str,
+        /// The case.
+        case: &'static str,
+    },
     /// The monitor cannot be run.
     #[error("{}: {error}", .path.display())]
     Monitor {
@@ -171,6 +183,12 @@ pub fn main(args: &Args) -> Result<ExitCode, MutantsError> {
     }
     let names: Vec<&str> = all.iter().map(|case| case.name.as_str()).collect();
     let start = Instant::now();
+    if let Some(bug) = bugs.iter().find(|bug| bug.row().case.is_some_and(|it| !names.contains(&it)))
+    {
+        let row = bug.row();
+        let (bug, case) = (row.name, row.case.unwrap_or_default());
+        return Err(MutantsError::NoSuchCase { bug, case });
+    }
     for machine in [MACHINE, WITHOUT_GIC] {
         let (found, _) = search(&Watch { machine, ..watch }, None, &names, usize::MAX);
         if !found.is_empty() {
@@ -179,7 +197,18 @@ pub fn main(args: &Args) -> Result<ExitCode, MutantsError> {
     }
     let limit = if args.stop_after == 0 { usize::MAX } else { args.stop_after };
     let mut report = table::Report::new(args.format, names.len(), &bugs)?;
-    let mutants = each(args.jobs, &bugs, |bug| mutant(&watch, bug, &names, limit), &mut report)?;
+    let work = |bug: Bug| match bug.row().case.filter(|_| args.quick) {
+        Some(case) => {
+            let asked = mutant(&watch, bug, &[case], 1);
+            if asked.fate == Fate::Caught {
+                Mutant { complete: false, ..asked }
+            } else {
+                mutant(&watch, bug, &names, limit)
+            }
+        }
+        None => mutant(&watch, bug, &names, limit),
+    };
+    let mutants = each(args.jobs, &bugs, work, &mut report)?;
     report.end(&mutants, start.elapsed())?;
     let bad = |mutant: &Mutant| matches!(mutant.fate, Fate::Survived | Fate::Seen);
     Ok(ExitCode::from(u8::from(mutants.iter().any(bad))))
@@ -310,6 +339,14 @@ fn confirm(watch: &Watch<'_>, bug: Option<&str>, found: Vec<Finding>) -> Vec<Fin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_bug_names_the_case_that_finds_it_or_why_none_does() {
+        for bug in Bug::ALL {
+            let row = bug.row();
+            assert!(row.case.is_some() != row.unseen.is_some(), "{}", row.name);
+        }
+    }
 
     #[test]
     fn bugs_are_chosen_by_name_or_pattern_and_an_unknown_one_is_refused() {

@@ -101,7 +101,7 @@ pub fn read_plain(cpu: &Cpu, encoding: Encoding) -> Option<u64> {
 pub fn write_plain(cpu: &mut Cpu, encoding: Encoding, value: u64) -> bool {
     let Some(register) = plain(cpu, encoding, true) else { return false };
     let kept = register.row().masked(value) | value & of_model(cpu, register);
-    cpu.set(register, if is(Bug::ResBitsKept) { value } else { kept });
+    cpu.set(register, kept);
     true
 }
 
