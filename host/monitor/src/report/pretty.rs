@@ -94,8 +94,8 @@ impl Report for Pretty {
         for group in &self.groups {
             say!("  {}", group.line(width));
         }
-        for (name, reason) in &self.skipped {
-            say!("  {} {name}: {reason}", style("skipped").yellow());
+        for line in skips(&self.skipped) {
+            say!("  {} {line}", style("skipped").yellow());
         }
         for (name, attempts) in &self.flaky {
             say!("  {} {name}: passed at attempt {attempts}", style("flaky  ").yellow());
@@ -111,6 +111,19 @@ impl Report for Pretty {
         say!("\n{}", sum(summary));
         say!("exits: {}", summary.exits);
     }
+}
+
+/// A line for each skipped case, and one for neighbours of a group with the same reason.
+fn skips(skipped: &[(String, String)]) -> Vec<String> {
+    let group = |name: &str| name.split('.').next().unwrap_or_default().to_string();
+    let alike =
+        |a: &(String, String), b: &(String, String)| a.1 == b.1 && group(&a.0) == group(&b.0);
+    let runs = skipped.chunk_by(alike);
+    runs.map(|run| match run {
+        [(name, reason)] => format!("{name}: {reason}"),
+        many => format!("{}, {}: {}", group(&many[0].0), super::cases(many.len()), many[0].1),
+    })
+    .collect()
 }
 
 impl Group {
@@ -183,6 +196,13 @@ fn milliseconds(time: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn neighbours_that_are_skipped_for_one_reason_share_a_line() {
+        let skipped = [("a.b", "x"), ("c.d", "x"), ("c.e", "x"), ("c.f", "y")];
+        let skipped = skipped.map(|(name, reason)| (name.to_string(), reason.to_string()));
+        assert_eq!(skips(&skipped), ["a.b: x", "c, 2 cases: x", "c.f: y"]);
+    }
 
     #[test]
     fn figures_stand_in_columns_and_a_case_is_named_once() {
