@@ -10,21 +10,23 @@
 
 mod source;
 
+use crate::explain::terminal::Terminal;
+use crate::explain::{ExplainError, Request, explain};
 use crate::mutants::watch::{Finding, How, Watch};
 use crate::mutants::{MACHINE, MutantsError, WITHOUT_GIC, read};
 use anyvisor_bugs::{Bug, ChooseError};
 use anyvisor_monitor::image::CaseInfo;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a case may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// Of so many cases that fail the one to show is chosen.
 const ENOUGH: usize = 5;
-/// Of a trace so many lines are shown: its last ones, where it went wrong.
-const LINES: usize = 60;
+/// So many exits and events of a case are kept, the first and the last.
+const EVENTS: u32 = 120;
 
 /// What `lab` takes.
 #[derive(Debug, clap::Args)]
@@ -83,6 +85,9 @@ pub enum LabError {
     /// The monitor does not run.
     #[error("the monitor: {0}")]
     Monitor(std::io::Error),
+    /// The case cannot be shown.
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
     /// Nowhere to print to.
     #[error("the standard output: {0}")]
     Output(#[from] std::io::Error),
@@ -174,8 +179,11 @@ struct Failure<'a> {
 
 /// A case that fails, one that says why if there is one.
 fn failure<'a>(args: &Args, bug: Bug, all: &'a [CaseInfo]) -> Result<Failure<'a>, LabError> {
-    let names: Vec<&str> = all.iter().map(|case| case.name.as_str()).collect();
-    for machine in [MACHINE, WITHOUT_GIC] {
+    let everyone: Vec<&str> = all.iter().map(|case| case.name.as_str()).collect();
+    // The case that is about it, if that finds it here.
+    let first: Vec<&str> = bug.row().case.into_iter().collect();
+    let turns = [(MACHINE, &first), (MACHINE, &everyone), (WITHOUT_GIC, &everyone)];
+    for (machine, names) in turns {
         let (kernel, monitor) = (args.kernel.as_path(), args.monitor.as_path());
         let watch = Watch { monitor, kernel, machine, timeout: TIMEOUT };
         watch.check().map_err(LabError::Monitor)?;
@@ -199,22 +207,32 @@ fn show(out: &mut impl Write, args: &Args, bug: Bug) -> Result<(), LabError> {
     let all = read(&args.kernel)?;
     let Failure { case, how, machine } = failure(args, bug, &all)?;
     let number = bug.number();
-    let with = if args.healthy { None } else { Some(bug) };
-    let trace = trace(args, case, machine, with).map_err(LabError::Monitor)?;
+    let mut more: Vec<String> = machine.iter().map(|flag| (*flag).to_string()).collect();
+    more.extend(["--timeout".into(), TIMEOUT.as_secs().to_string()]);
+    let request = Request {
+        kernel: &args.kernel,
+        case: &case.name,
+        monitor: &args.monitor,
+        bug: if args.healthy { None } else { Some(bug.row().name) },
+        events: EVENTS,
+        more: &more,
+    };
+    let terminal = Terminal::stdout();
+    let explanation = explain(&request, &args.source)?;
     if args.healthy {
-        writeln!(out, "Lab {number}: {}, on an engine without the bug\n\n{trace}", case.name)?;
+        writeln!(out, "Lab {number}: {}, on an engine without the bug\n", case.name)?;
+        out.write_all(explanation.run_text(&terminal, false).as_bytes())?;
         return Ok(());
     }
     writeln!(out, "Lab {number}\n\nThis engine has one bug, and this case fails because of it:\n")?;
-    writeln!(out, "  {}: {}\n  {}\n", case.name, case.claim, case.reference)?;
-    if !case.lesson.is_empty() {
-        writeln!(out, "The lesson\n\n{}\n", indented(&case.lesson))?;
+    writeln!(out, "{}", explanation.text(&terminal, false).trim_end())?;
+    if explanation.outcome.reasons.is_empty() {
+        // It does not fail each time; this is what was said when it did.
+        writeln!(out, "\nbefore:\n{}", indented(&how.to_string().replace("; ", "\n")))?;
     }
-    writeln!(out, "What is said of it\n\n{}\n", indented(&how.to_string().replace("; ", "\n")))?;
-    writeln!(out, "The exits of the guest, and what the monitor did about them\n\n{trace}\n")?;
     writeln!(
         out,
-        "Your task: which rule of the manual does this engine break, and by which mistake?\n\
+        "\nYour task: which rule of the manual does this engine break, and by which mistake?\n\
          In a hypervisor, where would you look for it first?\n\n  \
          lab {number} --healthy                 the same case without the bug\n  \
          lab {number} -- --case '{}.*'   other cases with it\n  \
@@ -228,28 +246,6 @@ fn show(out: &mut impl Write, args: &Args, bug: Bug) -> Result<(), LabError> {
 fn indented(text: &str) -> String {
     let line = |line: &str| if line.is_empty() { String::new() } else { format!("  {line}") };
     text.trim_end().lines().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// The exits of a case, one line each.
-fn trace(
-    args: &Args,
-    case: &CaseInfo,
-    machine: &[&str],
-    bug: Option<Bug>,
-) -> std::io::Result<String> {
-    let mut command = Command::new(&args.monitor);
-    command.arg("run").arg(&args.kernel).args(["--case", &case.name, "--trace", "exits"]);
-    command.args(machine).arg("--timeout").arg(TIMEOUT.as_secs().to_string());
-    command.env_remove(anyvisor_monitor::seeded::VARIABLE);
-    if let Some(bug) = bug {
-        command.args(["--bug", bug.row().name]);
-    }
-    let out = command.stdin(Stdio::null()).output()?;
-    let text = String::from_utf8_lossy(&out.stderr).into_owned();
-    let lines: Vec<&str> = text.lines().collect();
-    let more = lines.len().saturating_sub(LINES);
-    let shown = indented(&lines[more..].join("\n"));
-    Ok(if more > 0 { format!("  ({more} exits before)\n{shown}") } else { shown })
 }
 
 /// `anyvisor run` with the bug.
