@@ -232,10 +232,10 @@ fn plots(setting: &mut Setting) -> Result<(), String> {
         let value = |i: usize| if logarithmic { values[i].1.log10() } else { values[i].1 };
         let (a, z) = (0, values.len() - 1);
         let scale = (place(z) - place(a)) / (value(z) - value(a));
-        for (i, (name, _)) in values.iter().enumerate() {
+        for (i, (id, _)) in values.iter().enumerate() {
             let must = place(a) + (value(i) - value(a)) * scale;
             if scale.is_nan() || scale <= 0.0 || (place(i) - must).abs() > 2.0 {
-                return Err(format!("{figure} of {name} is at {}, not {must}", place(i)));
+                return Err(format!("{figure} of {id} is at {}, not {must}", place(i)));
             }
         }
     }
@@ -243,8 +243,8 @@ fn plots(setting: &mut Setting) -> Result<(), String> {
 }
 
 fn links(setting: &mut Setting) -> Result<(), String> {
-    setting.open("")?;
-    let dom = Html::parse_document(&setting.browser.dom()?);
+    // As it is written: with a script the places are the script's.
+    let dom = Html::parse_document(&crate::page(&setting.records));
     let mut places = HashSet::new();
     for id in all(dom.root_element(), "[id]").iter().filter_map(|element| element.attr("id")) {
         if !places.insert(id) {
