@@ -477,7 +477,7 @@ fn good() -> Vec<Trial> {
                 &[
                     "#1 pc 0x40200008",
                     "data abort",
-                    "-> pl011+0x0 := 0x4b",
+                    "-> uart+0x0 := 0x4b",
                     "stop: the guest switched the machine off",
                 ],
             )?)
