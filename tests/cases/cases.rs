@@ -5,7 +5,9 @@
 //! engine::NAME     a case of $ANYVISOR_KERNEL on the monitor's own machine
 //! m2::NAME         all of them once more, on the processor that has what the default one lacks
 //! bare::NAME       all of them once more, on machines without a GIC
-//! qemu::NAME       the same case in the same kernel ($ANYVISOR_KERNEL_IMAGE) under $ANYVISOR_QEMU
+//! board::NAME      all cases in one boot on another hypervisor's board
+//! qemu-tcg-MACHINE::NAME  the same case in the same kernel ($ANYVISOR_KERNEL_IMAGE) under
+//!                  $ANYVISOR_QEMU, by the runner of the matrix, on each of its machines
 //! file::NAME       a file that is no kernel: one clear line, exit status 2
 //! usage::NAME      a command line that does not fit: the same
 //! guest::NAME      a guest that hangs, crashes or lies: the report, exit status 1
@@ -16,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+mod boards;
 mod elf;
 mod engine;
 mod file;
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let mut trials = engine::trials();
     trials.extend(engine::other_processor());
     trials.extend(engine::without_gic());
+    trials.extend(boards::trials());
     trials.extend(qemu::trials());
     trials.extend(file::trials());
     trials.extend(guest::trials());

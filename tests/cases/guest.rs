@@ -6,6 +6,7 @@ use crate::engine::ONE_VM;
 use crate::program::{anyvisor, anyvisor_with};
 use anyvisor_abi::service::{AFTER_HANDLE, AFTER_SKIP, CANCEL, EXPECT_EXIT};
 use anyvisor_abi::smccc::{PSCI_CPU_OFF, PSCI_SYSTEM_OFF, PSCI_SYSTEM_RESET};
+use anyvisor_monitor::boards::Model;
 use anyvisor_monitor::gic::{Frame, Geometry, Layout};
 use anyvisor_monitor::image::{Image, cases};
 use anyvisor_monitor::ram::RamRange;
@@ -323,7 +324,7 @@ fn random_words() -> Result<(), Failed> {
         let case = cases(&elf.0)?.remove(0);
         let gic = Some(round % 4 < 2);
         let timeout = Duration::from_millis(10);
-        let suite = Suite { image: &image, ram, timeout, gic, trace: false };
+        let suite = Suite { image: &image, ram, timeout, gic, trace: false, events: None };
         let reasons = suite.run(&case)?.reasons;
         // An error of the framework has its name in the report, which no guest can print.
         if let Some(refused) = reasons.iter().find(|reason| reason.contains("(HV_")) {
@@ -377,7 +378,8 @@ fn good() -> Vec<Trial> {
         }),
         Trial::test("guest::sleeps_until_the_console_has_input", move || {
             // The UART's interrupt, by its SPI and the GIC, wakes a WFI that has IRQs masked.
-            let Some(layout) = Layout::place(&Geometry::of_the_framework()?) else {
+            let Some(layout) = Layout::place(Model::Virt.plan(), &Geometry::of_the_framework()?)
+            else {
                 return Err("there is no place for the GIC".into());
             };
             let high = |frame: Frame| (frame.base >> 16) as u32;
@@ -475,7 +477,7 @@ fn good() -> Vec<Trial> {
                 &[
                     "#1 pc 0x40200008",
                     "data abort",
-                    "-> pl011+0x0 := 0x4b",
+                    "-> uart+0x0 := 0x4b",
                     "stop: the guest switched the machine off",
                 ],
             )?)

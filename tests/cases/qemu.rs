@@ -1,128 +1,134 @@
 //! The same kernel under QEMU, which is another hypervisor: it knows nothing of the monitor's
-//! services, so the cases that need them skip by themselves, and all others have to pass.
+//! services, so the cases that need them skip by themselves, and all others have to pass, but for
+//! the known differences (`tests/matrix/known.toml`).
 //!
-//! One boot runs all cases. A case that ends the VM gets a boot of its own.
+//! The runner of the matrix does it, on each of its machines that QEMU emulates.
 
 use crate::engine::kernel;
 use crate::{missing, place};
 use anyvisor_abi::case::Needs;
+use anyvisor_matrix::boot::Limits;
+use anyvisor_matrix::choice::Table;
+use anyvisor_matrix::hypervisor::{ROWS, Row, Way, look};
+use anyvisor_matrix::known::Known;
+use anyvisor_matrix::listen::Heard;
+use anyvisor_matrix::process::Interrupt;
+use anyvisor_matrix::session::Session;
 use anyvisor_monitor::image::CaseInfo;
-use anyvisor_monitor::ktap::{self, CaseLine, GuestReport, Said};
+use anyvisor_monitor::suite::Verdict;
 use libtest_mimic::{Completion, Failed, Trial};
-use std::io::Read;
-use std::process::{Command, Stdio};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// A Cortex-A72 would have no 16 KiB granule and no PAN: `max` has all that the cases look at.
-const MACHINE: [&str; 15] = [
-    "-M",
-    "virt,gic-version=3",
-    "-cpu",
-    "max",
-    "-smp",
-    "4",
-    "-m",
-    "256",
-    "-nographic",
-    "-nic",
-    "none",
-    "-no-reboot",
-    "-monitor",
-    "none",
-    "-kernel",
-];
-/// Generous: a boot takes seconds on a busy machine.
-const TIMEOUT: Duration = Duration::from_secs(120);
+/// Generous: a case that takes a tenth of a second takes many on a busy machine.
+const LIMITS: Limits = Limits { case: Duration::from_secs(120), console: 1 << 20 };
 
-/// One test a case.
+struct Kernel {
+    elf: PathBuf,
+    image: PathBuf,
+    cases: Vec<CaseInfo>,
+}
+
+/// What a machine said of a case, and the explanation if that is a known difference.
+type Results = Result<Vec<(Heard, Option<String>)>, String>;
+
+/// One test a machine and case.
 pub fn trials() -> Vec<Trial> {
-    let found = place("ANYVISOR_QEMU")
-        .map_err(|unset| std::env::var("ANYVISOR_QEMU_MISSING").unwrap_or(unset));
-    let found = found.and_then(|qemu| Ok((qemu, place("ANYVISOR_KERNEL_IMAGE")?, kernel()?.1)));
-    let (qemu, image, cases) = match found {
-        Ok(found) => found,
+    let found = || {
+        let missing = || std::env::var("ANYVISOR_QEMU_MISSING");
+        place("ANYVISOR_QEMU").map_err(|unset| missing().unwrap_or(unset))?;
+        let (elf, image) = (place("ANYVISOR_KERNEL")?, place("ANYVISOR_KERNEL_IMAGE")?);
+        Ok(Kernel { elf: elf.into(), image: image.into(), cases: kernel()?.1 })
+    };
+    let kernel = match found() {
+        Ok(kernel) => Arc::new(kernel),
         Err(reason) => return missing("qemu", reason),
     };
-    let boot = move |arguments: &str| boot(&qemu, &image, arguments);
+    let rows = ROWS.iter().filter(|row| row.id.starts_with("qemu-tcg-"));
+    rows.flat_map(|row| machine(row, &kernel)).collect()
+}
+
+fn machine(row: &'static Row, kernel: &Arc<Kernel>) -> Vec<Trial> {
     let all = {
-        let boot = boot.clone();
-        Arc::new(LazyLock::new(move || boot("")))
+        let kernel = kernel.clone();
+        Arc::new(LazyLock::new(move || run(row, &kernel)))
     };
-    let trial = |case: CaseInfo| {
-        let (all, boot) = (all.clone(), boot.clone());
-        Trial::ignorable_test(format!("qemu::{}", case.name), move || {
-            if case.needs.contains(Needs::ENDS_VM) {
-                verdict(&case, &boot(&format!("case={}", case.name)))
-            } else {
-                verdict(&case, &all)
-            }
+    let trial = |(place, case): (usize, &CaseInfo)| {
+        let (all, case) = (all.clone(), case.clone());
+        Trial::ignorable_test(format!("{}::{}", row.id, case.name), move || {
+            let all = all.as_ref().as_ref()?;
+            verdict(row, &case, all.get(place).ok_or("it was not run")?)
         })
     };
-    let mut trials: Vec<Trial> = cases.into_iter().map(trial).collect();
-    trials.push(Trial::test("qemu::report_is_well_formed", move || match &**all {
-        Ok(report) if report.problems.is_empty() && report.bail.is_none() => Ok(()),
-        Ok(report) => Err(format!("{:?} {:?}", report.problems, report.bail).into()),
-        Err(error) => Err(error.into()),
-    }));
-    trials
+    kernel.cases.iter().enumerate().map(trial).collect()
 }
 
-fn verdict(case: &CaseInfo, report: &Result<GuestReport, String>) -> Result<Completion, Failed> {
-    let report = report.as_ref()?;
-    let Some(CaseLine { said, diagnostics, .. }) = report.result(&case.name) else {
-        return Err(format!("no result line; {:?} {:?}", report.bail, report.problems).into());
+/// All cases on one machine, in the order of the table.
+fn run(row: &Row, kernel: &Kernel) -> Results {
+    let known = Known::ours().map_err(|error| error.to_string())?;
+    let hypervisor = look(row, None)?;
+    let Way::Boots(boots) = &hypervisor.way else { return Err("it boots nothing".into()) };
+    let session = Session {
+        id: row.id,
+        boots,
+        table: Table(&kernel.cases),
+        elf: &kernel.elf,
+        image: &kernel.image,
+        limits: LIMITS,
+        interrupt: &Interrupt::default(),
     };
-    match said {
-        Said::Ok => Ok(Completion::Completed),
-        // This machine has all but the services.
-        Said::Skip(reason)
-            if reason.starts_with("needs ") && !case.needs.contains(Needs::SERVICES) =>
-        {
-            Err(format!("skipped, which it must not be here: {reason}").into())
+    let explain = |place: usize, heard: &Heard| {
+        let case = &kernel.cases[place].name;
+        let difference = known.explain(row.id, &hypervisor.version, case, &heard.reasons);
+        difference.map(|difference| difference.explanation())
+    };
+    // QEMU's timers are a thread of its own, which a busy machine may leave behind the counter: what
+    // fails is run again, once.
+    let mut results = BTreeMap::new();
+    let mut wanted: Vec<usize> = (0..kernel.cases.len()).collect();
+    for _ in 0..2 {
+        let (heard, error) = session.run(&wanted, &mut |_| {});
+        if let Some(error) = error {
+            return Err(error.to_string());
         }
-        Said::Skip(reason) => Ok(Completion::ignored_with(reason)),
-        Said::NotOk(reason) => Err(format!("{reason}\n{}", diagnostics.join("\n")).into()),
+        results.extend(heard);
+        wanted.retain(|place| {
+            results.get(place).is_some_and(|heard| {
+                heard.verdict == Verdict::Failed && explain(*place, heard).is_none()
+            })
+        });
+    }
+    let explained = |(place, heard): (usize, Heard)| {
+        let known = explain(place, &heard);
+        (heard, known)
+    };
+    Ok(results.into_iter().map(explained).collect())
+}
+
+fn verdict(
+    row: &Row,
+    case: &CaseInfo,
+    (heard, known): &(Heard, Option<String>),
+) -> Result<Completion, Failed> {
+    let reasons = heard.reasons.join("; ");
+    match (heard.verdict, known) {
+        (Verdict::Passed, _) => Ok(Completion::Completed),
+        (Verdict::Failed, Some(known)) => Ok(Completion::ignored_with(format!("known: {known}"))),
+        (Verdict::Failed, None) => Err(format!("{reasons}\n{}", heard.console).into()),
+        // A machine lacks what its row says, and nothing else that a case may need.
+        (Verdict::Skipped, _) if reasons.starts_with("needs ") && !lacks(row, case) => {
+            Err(format!("skipped, which it must not be here: {reasons}").into())
+        }
+        (Verdict::Skipped, _) => Ok(Completion::ignored_with(reasons)),
     }
 }
 
-/// Boots the kernel and returns its report, when it has switched the machine off.
-fn boot(qemu: &str, image: &str, arguments: &str) -> Result<GuestReport, String> {
-    let mut child = Command::new(qemu)
-        .args(MACHINE)
-        .arg(image)
-        .args(["-append", arguments])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .map_err(|error| format!("{qemu}: {error}"))?;
-    let mut output = child.stdout.take().ok_or("QEMU has no standard output")?;
-    let reader = std::thread::spawn(move || {
-        let mut text = Vec::new();
-        output.read_to_end(&mut text).map(|_| text)
-    });
-    let deadline = Instant::now() + TIMEOUT;
-    let ended = loop {
-        match child.try_wait().map_err(|error| format!("{qemu}: {error}"))? {
-            Some(status) => break Some(status),
-            None if Instant::now() >= deadline => break None,
-            None => std::thread::sleep(Duration::from_millis(5)),
-        }
-    };
-    if ended.is_none() {
-        // It may end by itself just now; either way its output ends and it is collected.
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-    let text = match reader.join() {
-        Ok(text) => text.map_err(|error| format!("{qemu}: {error}"))?,
-        Err(_) => return Err(format!("{qemu}: its output could not be read")),
-    };
-    let text = String::from_utf8_lossy(&text);
-    match ended {
-        Some(status) if status.success() => Ok(ktap::parse(&text)),
-        Some(status) => Err(format!("{qemu} ended with {status}\n{text}")),
-        None => Err(format!("{qemu} did not end in {} s\n{text}", TIMEOUT.as_secs())),
-    }
+/// Whether a case needs what the machine of this row does not have.
+fn lacks(row: &Row, case: &CaseInfo) -> bool {
+    let gicv2 = row.id == "qemu-tcg-gicv2";
+    let controller = if gicv2 { Needs::GIC } else { Needs::GICV2 };
+    let absent = [Needs::SERVICES, controller];
+    absent.iter().any(|need| case.needs.contains(*need)) || case.needs.vcpu_count() > row.vcpus
 }

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 
 /// The program.
 pub const OBJDUMP: &str = "aarch64-linux-gnu-objdump";
+/// What finds source lines; it comes in the same package.
+const ADDR2LINE: &str = "aarch64-linux-gnu-addr2line";
 /// Debian's package.
 const PACKAGE: &str = "binutils-aarch64-linux-gnu";
 
@@ -47,6 +49,17 @@ pub fn prepare(ws: &Workspace) -> Result<(Option<PathBuf>, Option<String>)> {
     }
     step.done("unpacked under target/tools");
     Ok((find(ws)?, None))
+}
+
+/// `addr2line` of the same package, if that is here.
+///
+/// # Errors
+/// The wrapper cannot be written.
+pub fn addr2line(ws: &Workspace) -> Result<Option<PathBuf>> {
+    match on_path(ADDR2LINE) {
+        None if finished(&place(ws)) => wrapper(&place(ws), ADDR2LINE),
+        found => Ok(found),
+    }
 }
 
 fn place(ws: &Workspace) -> PathBuf {

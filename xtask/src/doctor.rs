@@ -3,7 +3,7 @@
 
 use crate::toolchain::{Found, Way, what_to_install};
 use crate::workspace::{GUEST_TARGET, HostRust, MACOS_TARGET, Version, Workspace, on_path};
-use crate::{binutils, debian, offline::Offline, qemu};
+use crate::{binutils, chromium, debian, offline::Offline, qemu};
 use anyhow::Result;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
@@ -50,12 +50,13 @@ pub fn run(ws: &Workspace) -> Result<ExitCode> {
         });
     }
 
-    println!("QEMU and objdump (for `test` and `diff` only)");
+    println!("QEMU, objdump and Chromium (for `test` and `diff` only)");
     let qemu = qemu::find(ws)?;
     for (name, program) in [
         (qemu::SYSTEM, qemu.system),
         (qemu::USER, qemu.user),
         (binutils::OBJDUMP, binutils::find(ws)?),
+        (chromium::CHROMIUM, chromium::find(ws)?),
     ] {
         item(
             name,

@@ -2,9 +2,14 @@
 //!
 //! ```text
 //! run, list    guest ELF + monitor (release), then `anyvisor run` or `anyvisor list`
+//! explain      a case: its lesson, and the guest and the monitor in turn as it runs
 //! test         guest ELF and Image, QEMU if it can be had, then `cargo test --workspace`
 //! test --engine hvf  the API's contract on Apple's framework: what disagrees, as a file
 //! test --loom  what vCPUs share, in every order of steps
+//! matrix       the cases on every hypervisor that is here: one table
+//! mutants      the cases on an engine with one bug at a time: which of them find it
+//! lab          a failing case, its trace and no name: find the bug
+//! report       JUnit XML, one HTML page, one file of records out of many
 //! diff         random instructions on our CPU and on QEMU's
 //! fuzz         random sequences against the GIC's model and the C API, steered by coverage
 //! bench        the kernel's benchmarks on the monitor and on QEMU, start-up, memory
@@ -14,6 +19,7 @@
 //! workspace    where things are                 progress, command   what a person sees
 //! toolchain    who compiles for the guest       debian/, offline    packages without root
 //! guest, image the kernel: ELF, flat Image      qemu, binutils      other opinions
+//!                                               chromium            who reads a report
 //! ```
 //!
 //! Everything that is fetched lives under `target/tools`; nothing outside `target/` is written,
@@ -24,19 +30,24 @@
 mod bench;
 mod binutils;
 mod check;
+mod chromium;
 mod command;
 mod contract;
 mod debian;
 mod diff;
 mod doctor;
+mod explain;
 mod fuzz;
 mod guest;
 mod image;
 mod list;
 mod macos;
+mod matrix;
+mod mutants;
 mod offline;
 mod progress;
 mod qemu;
+mod report;
 mod run;
 mod test;
 mod tidy;
@@ -60,12 +71,22 @@ enum Command {
     Run(run::Args),
     /// Run all tests: the crates' own, and every guest case on every engine that is here.
     Test(test::Args),
+    /// Run every guest case on every hypervisor that is here, and print one table.
+    Matrix(matrix::Args),
+    /// Run every guest case on our engine with each seeded bug: which cases find it.
+    Mutants(mutants::Args),
+    /// Find a bug: a case that fails, what it teaches, and the trace.
+    Lab(mutants::LabArgs),
+    /// Make reports of what runs of the suite left, and one run of many.
+    Report(report::Args),
     /// Run random instructions on our CPU and on QEMU's: what differs, and how to see it again.
     Diff(diff::Args),
     /// Let libFuzzer look for sequences that break the GIC's model or the C API.
     Fuzz(fuzz::Args),
     /// Print the cases that the kernel's ELF file holds, or the table of instructions.
     List(list::Args),
+    /// Print what a case teaches, run it, and show what guest and hypervisor do in turn.
+    Explain(explain::Args),
     /// Format, lints, house rules, the guest's build, the macOS side: what CI insists on.
     Check(check::Args),
     /// Measure: speed beside QEMU's, start-up, memory, each with what it is meant to be.
@@ -82,9 +103,14 @@ fn main() -> ExitCode {
     let outcome = workspace::Workspace::find().and_then(|ws| match cli.command {
         Command::Run(args) => run::run(&ws, &args),
         Command::Test(args) => test::run(&ws, &args),
+        Command::Matrix(args) => matrix::run(&ws, &args),
+        Command::Mutants(args) => mutants::run(&ws, &args),
+        Command::Lab(args) => mutants::lab(&ws, &args),
+        Command::Report(args) => report::run(&ws, &args),
         Command::Diff(args) => diff::run(&ws, &args),
         Command::Fuzz(args) => fuzz::run(&ws, &args),
         Command::List(args) => list::run(&ws, &args),
+        Command::Explain(args) => explain::run(&ws, &args),
         Command::Check(args) => check::run(&ws, &args),
         Command::Bench(args) => bench::run(&ws, &args),
         Command::Doctor => doctor::run(&ws),

@@ -130,7 +130,7 @@ pub fn wrapper(root: &Path, name: &str) -> Result<Option<PathBuf>> {
 }
 
 /// The C library's loader, itself: the link to it in /lib64 is absolute and means the system's.
-fn loader_in(dir: &Path) -> Option<PathBuf> {
+pub fn loader_in(dir: &Path) -> Option<PathBuf> {
     let files = std::fs::read_dir(dir).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
     let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     files.filter(|path| path.is_file()).find(|path| name(path).starts_with("ld-linux-"))

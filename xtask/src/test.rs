@@ -12,8 +12,15 @@
 //! ANYVISOR_QEMU_USER_MISSING
 //! ANYVISOR_OBJDUMP        a program that is objdump for AArch64, or else
 //! ANYVISOR_OBJDUMP_MISSING
+//! ANYVISOR_ADDR2LINE      addr2line of the same package, or else
+//! ANYVISOR_ADDR2LINE_MISSING
+//! ANYVISOR_CHROMIUM       a program that is a headless Chromium, or else
+//! ANYVISOR_CHROMIUM_MISSING
 //! ANYVISOR_ENGINE         what --engine said, if anything
 //! ```
+//!
+//! When all tests have passed, and all were asked for, the suite has to find the seeded bugs:
+//! [`crate::mutants`].
 //!
 //! The profile is cargo's for development. What the release profile could save
 //! is less than what it costs: it links every test program with fat LTO.
@@ -21,7 +28,7 @@
 use crate::command::{Cmd, passthrough, watch};
 use crate::progress::Step;
 use crate::workspace::{HostRust, Workspace, cargo};
-use crate::{binutils, contract, guest, macos, qemu, run};
+use crate::{binutils, chromium, contract, guest, macos, mutants, qemu, run};
 use anyhow::{Result, bail};
 use std::process::ExitCode;
 
@@ -95,11 +102,13 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
         let cmd = if mac { cmd.args(["--config", &macos::runner_setting()?]) } else { cmd };
         Ok(cmd.args(&args.cargo))
     };
-    let others = || -> Result<_> { Ok((qemu::prepare(ws)?, binutils::prepare(ws)?)) };
+    let others = || -> Result<_> {
+        Ok((qemu::prepare(ws)?, binutils::prepare(ws)?, chromium::prepare(ws)?))
+    };
     let guest_and_others = || guest::build(ws, &host).and_then(|g| Ok((g, others()?)));
     let programs = || compile(cargo_test()?);
     let (fetched, compiled) = run::both(guest_and_others, programs);
-    let (guest, ((qemu, no_qemu), (objdump, no_objdump))) = fetched?;
+    let (guest, ((qemu, no_qemu), (objdump, no_objdump), (chromium, no_chromium))) = fetched?;
     compiled?;
 
     let mut cmd =
@@ -108,6 +117,8 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
         ("ANYVISOR_QEMU", qemu.system, &no_qemu),
         ("ANYVISOR_QEMU_USER", qemu.user, &no_qemu),
         ("ANYVISOR_OBJDUMP", objdump, &no_objdump),
+        ("ANYVISOR_ADDR2LINE", binutils::addr2line(ws)?, &no_objdump),
+        ("ANYVISOR_CHROMIUM", chromium, &no_chromium),
     ] {
         cmd = match program {
             Some(program) => cmd.env(name, program),
@@ -120,7 +131,13 @@ pub fn run(ws: &Workspace, args: &Args) -> Result<ExitCode> {
     if !args.program.is_empty() {
         cmd = cmd.arg("--").args(&args.program);
     }
-    Ok(run::status(passthrough(cmd)?))
+    let tested = passthrough(cmd)?;
+    // Who chose tests wants those. On a Mac the engine is Apple's, and has no bugs of ours in it.
+    let all = args.cargo.is_empty() && args.program.is_empty();
+    if !tested.success() || !all || mac {
+        return Ok(run::status(tested));
+    }
+    mutants::run(ws, &mutants::Args::quick())
 }
 
 /// The crates with models (`models.rs`).

@@ -12,6 +12,8 @@ pub const MAGIC: u32 = u32::from_le_bytes(*b"CASE");
 pub const VERSION: u32 = 1;
 /// Size of a record in bytes.
 pub const RECORD_SIZE: usize = 448;
+/// Room for a name, in bytes.
+pub const NAME_SIZE: usize = 56;
 
 /// A short text inside a record: UTF-8, padded with zero bytes.
 #[derive(Clone, Copy)]
@@ -61,8 +63,12 @@ impl Needs {
     /// Interrupt lines that the services drive directly ([`crate::service::INJECT`]): a machine
     /// without a GIC. With [`Needs::GIC`] there is no such machine.
     pub const LINES: Self = Self(1 << 6);
+    /// A GIC of any version.
+    pub const ANY_GIC: Self = Self(1 << 7);
+    /// A GICv2.
+    pub const GICV2: Self = Self(1 << 8);
     /// The flags with their names, for people.
-    pub const NAMES: [(Self, &'static str); 7] = [
+    pub const NAMES: [(Self, &'static str); 9] = [
         (Self::SERVICES, "services"),
         (Self::PSCI, "psci"),
         (Self::GIC, "gic"),
@@ -70,6 +76,8 @@ impl Needs {
         (Self::TIMER_IRQ, "timer-irq"),
         (Self::ENDS_VM, "own-vm"),
         (Self::LINES, "lines"),
+        (Self::ANY_GIC, "any-gic"),
+        (Self::GICV2, "gicv2"),
     ];
 
     /// Both sets together.
@@ -102,7 +110,7 @@ pub struct CaseRecord {
     needs: Needs,
     _zero: u32,
     run: fn(),
-    name: Text<56>,
+    name: Text<NAME_SIZE>,
     claim: Text<256>,
     reference: Text<112>,
 }

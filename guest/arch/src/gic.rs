@@ -3,12 +3,14 @@
 //! * [`Icc`] and [`icc`]: the CPU interface, by system registers;
 //! * [`gicd`]: the distributor; [`gicr`]: a redistributor; [`bank`]: the registers that both have,
 //!   at the same offsets;
+//! * [`gicc`]: the CPU interface of a GICv2, which is memory;
 //! * [`msi`]: the frame that turns a device's write into an SPI;
 //! * [`intid`]: which number is what kind of interrupt.
 //!
-//! Reference: Arm IHI 0069 (GICv3 and GICv4), by register and field.
+//! Reference: Arm IHI 0069 (GICv3 and GICv4), and IHI 0048 (GICv2), by register and field.
 
 pub mod bank;
+pub mod gicc;
 pub mod gicd;
 pub mod gicr;
 pub mod icc;

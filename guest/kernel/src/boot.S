@@ -24,51 +24,10 @@ _head:
     add     \reg, \reg, :lo12:\symbol
     .endm
 
-// Goes to EL1 from EL2; nothing at EL1. Changes X0.
-    .macro  to_el1
-    mrs     x0, CurrentEL
-    cmp     x0, #(2 << 2)
-    b.ne    9f
-
-    // At EL2 (a machine with virtualization): give EL1 what a guest has, and go there. Controls
-    // of later architecture features keep their reset values, which trap nothing on the
-    // machines that start us here.
-    mov     x0, #(1 << 31)          // HCR_EL2.RW: EL1 is AArch64; no traps, no stage 2
-    msr     hcr_el2, x0
-    isb
-    mov     x0, #3                  // CNTHCTL_EL2.EL1PCEN, EL1PCTEN: the physical timer is ours
-    msr     cnthctl_el2, x0
-    msr     cntvoff_el2, xzr
-    mov     x0, #0x33ff             // CPTR_EL2: RES1 bits, no FP trap
-    msr     cptr_el2, x0
-    msr     hstr_el2, xzr
-    mrs     x0, midr_el1
-    msr     vpidr_el2, x0
-    mrs     x0, mpidr_el1
-    msr     vmpidr_el2, x0
-    mrs     x0, id_aa64pfr0_el1
-    ubfx    x0, x0, #24, #4         // .GIC: system registers of the GIC CPU interface
-    cbz     x0, 8f
-    mrs     x0, s3_4_c12_c9_5       // ICC_SRE_EL2
-    orr     x0, x0, #(1 << 0)       // .SRE
-    orr     x0, x0, #(1 << 3)       // .Enable: EL1 may use ICC_SRE_EL1
-    msr     s3_4_c12_c9_5, x0
-    isb
-8:  mov     x0, #0x3c5              // SPSR: EL1h, DAIF masked
-    msr     spsr_el2, x0
-    adr     x0, 9f
-    msr     elr_el2, x0
-    // SCTLR_EL1 is UNKNOWN after reset: EL1 must not start with a MMU that nobody set up.
-    ldr     w0, =0x30d00800
-    msr     sctlr_el1, x0
-    eret
-9:
-    .endm
-
 start:
     mov     x19, x0                 // the FDT, kept over everything below
     msr     daifset, #0xf
-    to_el1
+    bl      drop_to_el1             // el2.S
     msr     spsel, #1
     ldr     w0, =0x30d00800         // SCTLR_EL1: the RES1 bits of Armv8.0; MMU and caches off
     msr     sctlr_el1, x0
@@ -132,7 +91,7 @@ secondary_start:
     mrs     x22, sctlr_el1
     mrs     x23, spsel
     msr     daifset, #0xf
-    to_el1
+    bl      drop_to_el1             // el2.S
     msr     spsel, #1
     ldp     x0, x1, [x19, #{TTBR0}]
     msr     ttbr0_el1, x0

@@ -1,4 +1,4 @@
-//! The boot code, which is assembly: see `boot.S`.
+//! The boot code, which is assembly: see `boot.S` and `el2.S`.
 
 use core::mem::offset_of;
 
@@ -14,3 +14,5 @@ core::arch::global_asm!(
     INITIAL = const offset_of!(Mailbox, initial),
     FAULTED = const FAULTED,
 );
+
+core::arch::global_asm!(include_str!("el2.S"), options(raw));

@@ -4,7 +4,8 @@ use core::fmt;
 
 use crate::recovery::{self, Outcome};
 
-/// Registers a case: its record goes to the link section that the monitor reads.
+/// Registers a case: its record goes to the link section that the monitor reads, and the doc
+/// comment, which is the lesson, to one that is not loaded (`anyvisor_abi::lesson`).
 ///
 /// ```ignore
 /// case! {
@@ -17,14 +18,17 @@ use crate::recovery::{self, Outcome};
 /// ```
 #[macro_export]
 macro_rules! case {
+    ($name:literal: $($rest:tt)*) => {
+        compile_error!(concat!($name, " has no doc comment: a case is a lesson"));
+    };
     (
-        $(#[$doc:meta])*
+        $(#[doc = $doc:literal])+
         $name:literal: $claim:literal;
         reference: $reference:literal;
         needs: $needs:expr;
         fn $body:ident() $block:block
     ) => {
-        $(#[$doc])*
+        $(#[doc = $doc])+
         fn $body() $block
 
         const _: () = {
@@ -32,6 +36,11 @@ macro_rules! case {
             #[unsafe(link_section = concat!(".cases.", $name))] // the linker sorts them by name
             static RECORD: anyvisor_abi::case::CaseRecord =
                 anyvisor_abi::case::CaseRecord::new($name, $claim, $reference, $needs, $body);
+
+            const TEXT: &str = concat!($name, "\0", $($doc, "\n",)+ "\0");
+            #[used]
+            #[unsafe(link_section = concat!(".lessons.", $name))]
+            static LESSON: [u8; TEXT.len()] = anyvisor_abi::lesson::bytes(TEXT);
         };
     };
 }
@@ -49,17 +58,6 @@ pub fn skip(reason: fmt::Arguments<'_>) -> ! {
     panic!("skipped outside a case: {reason}")
 }
 
-/// Says what a machine of somebody else's gets wrong, and skips; on our own monitor's machine
-/// (which has the services) it fails. Only for deviations from the manual that are known by
-/// name: everything else must fail everywhere.
-#[track_caller]
-pub fn known_deviation(what: &str) -> ! {
-    if crate::hypercall::has_services() {
-        panic!("{what}");
-    }
-    skip(format_args!("{what}"))
-}
-
 /// Panics with both values in hexadecimal unless they are equal: registers and addresses do not
 /// read well in decimal.
 #[macro_export]
@@ -71,4 +69,14 @@ macro_rules! check_eq {
             concat!($what, ": {:#x}, expected {:#x}") $(, $arguments)*, seen, wanted
         );
     }};
+}
+
+/// Reports a measurement of the running case: its name (letters, digits, `_`, `.`), a value, its
+/// unit. It stands before the result on the console, as `# figure NAME VALUE UNIT`, and the reports
+/// show it beside the verdict: a figure never decides over one.
+#[macro_export]
+macro_rules! figure {
+    ($name:expr, $value:expr, $unit:literal) => {
+        $crate::println!("# figure {} {} {}", $name, $value, $unit)
+    };
 }

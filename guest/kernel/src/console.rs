@@ -1,97 +1,93 @@
-//! The console: a PL011 (DDI 0183) at the address that the FDT says, and the sink of `log`.
+//! The console: where the results go, and the sink of `log`.
 //!
-//! Polled output only. The baud rate is left as it was found: a virtual line has none, and on a
-//! real one whoever booted us has set it.
+//! Which device it is, `machine/console.rs` chooses; each kind is a file. Polled output only. A
+//! device that has no room is waited for, however slow whoever reads is: a result that is lost
+//! is worse than a late one. But nothing waits for ever: a device that takes nothing for
+//! [`PATIENCE_S`] is given up, and the kernel goes on without a console, as it does where there
+//! is none.
+
+mod ns16550;
+mod pl011;
+pub mod virtio;
 
 use core::fmt::{self, Write};
 
-use aarch64_cpu::asm::barrier;
 use spin::Mutex;
-use tock_registers::interfaces::{Readable, Writeable};
-use tock_registers::registers::{ReadOnly, ReadWrite};
-use tock_registers::{register_bitfields, register_structs};
 
-use crate::machine::Machine;
+use crate::machine::{ConsoleDevice, ConsoleKind, Machine};
+use crate::timer;
+use ns16550::Ns16550;
+use pl011::Pl011;
+use virtio::Virtio;
 
-register_bitfields! {
-    u32,
-    /// Flag register.
-    FR [
-        /// Transmit FIFO empty.
-        TXFE OFFSET(7) NUMBITS(1) []
-    ],
-    /// Line control.
-    LCR_H [
-        /// FIFOs on.
-        FEN OFFSET(4) NUMBITS(1) [],
-        /// Word length.
-        WLEN OFFSET(5) NUMBITS(2) [Bits8 = 3]
-    ],
-    /// Interrupts: raised (RIS), and let out (IMSC).
-    INTERRUPT [
-        /// There is room to transmit.
-        TX OFFSET(5) NUMBITS(1) []
-    ],
-    /// Control.
-    CR [
-        /// UART on.
-        UARTEN OFFSET(0) NUMBITS(1) [],
-        /// Transmitter on.
-        TXE OFFSET(8) NUMBITS(1) [],
-        /// Receiver on.
-        RXE OFFSET(9) NUMBITS(1) []
-    ]
+/// How long a device may have no room, in seconds of the virtual counter.
+const PATIENCE_S: u64 = 60;
+
+/// The device.
+#[expect(clippy::large_enum_variant, reason = "there is one, and no heap to put it on")]
+enum Device {
+    Pl011(Pl011),
+    Ns16550(Ns16550),
+    Virtio(Virtio),
 }
 
-register_structs! {
-    #[allow(non_snake_case)]
-    Registers {
-        (0x000 => DR: ReadWrite<u32>),
-        (0x004 => _to_fr),
-        (0x018 => FR: ReadOnly<u32, FR::Register>),
-        (0x01c => _to_lcr),
-        (0x02c => LCR_H: ReadWrite<u32, LCR_H::Register>),
-        (0x030 => CR: ReadWrite<u32, CR::Register>),
-        (0x034 => _to_imsc),
-        (0x038 => IMSC: ReadWrite<u32, INTERRUPT::Register>),
-        (0x03c => RIS: ReadOnly<u32, INTERRUPT::Register>),
-        (0x040 => @END),
+struct Console {
+    device: Device,
+    /// It took nothing for too long.
+    given_up: bool,
+}
+
+/// The device took nothing for [`PATIENCE_S`].
+pub struct Stuck;
+
+/// Waits until a device `has_room`.
+fn wait(mut has_room: impl FnMut() -> bool) -> Result<(), Stuck> {
+    if has_room() {
+        return Ok(());
     }
+    let start = (timer::VIRTUAL.counter)();
+    while !has_room() {
+        if (timer::VIRTUAL.counter)().wrapping_sub(start) > PATIENCE_S * timer::frequency() {
+            return Err(Stuck);
+        }
+    }
+    Ok(())
 }
 
-/// Bytes that fit into an empty transmit FIFO: 16 in every revision, 32 in later ones.
-const FIFO: usize = 16;
-
-struct Pl011 {
-    registers: &'static Registers,
-    /// Bytes that fit for sure before the flags must be looked at again. Each look costs a guest
-    /// an exit.
-    room: usize,
-}
-
-// SAFETY: device registers belong to no thread; the lock around it keeps accesses apart.
-unsafe impl Send for Pl011 {}
-
-impl Pl011 {
-    fn init(&self) {
-        self.registers.CR.set(0); // DDI 0183, UARTCR: off before the line control is changed
-        self.registers.IMSC.set(0);
-        self.registers.LCR_H.write(LCR_H::WLEN::Bits8 + LCR_H::FEN::SET);
-        self.registers.CR.write(CR::UARTEN::SET + CR::TXE::SET + CR::RXE::SET);
+impl Console {
+    fn open(console: ConsoleDevice) -> Option<Self> {
+        let device = match console.kind {
+            ConsoleKind::Pl011 => Device::Pl011(Pl011::open(console.registers)),
+            ConsoleKind::Ns16550 { shift, width } => {
+                Device::Ns16550(Ns16550::open(console.registers, shift, width))
+            }
+            ConsoleKind::Virtio => Device::Virtio(Virtio::open(console.registers)?),
+        };
+        Some(Self { device, given_up: false })
     }
 
     fn send(&mut self, byte: u8) {
-        while self.room == 0 {
-            if self.registers.FR.is_set(FR::TXFE) {
-                self.room = FIFO;
-            }
+        if !self.given_up {
+            let sent = match &mut self.device {
+                Device::Pl011(uart) => uart.send(byte),
+                Device::Ns16550(uart) => uart.send(byte),
+                Device::Virtio(device) => device.send(byte),
+            };
+            self.given_up = sent.is_err();
         }
-        self.room -= 1;
-        self.registers.DR.set(u32::from(byte));
+    }
+
+    /// Sends what the device collects.
+    fn flush(&mut self) {
+        if let Device::Virtio(device) = &mut self.device
+            && !self.given_up
+        {
+            self.given_up = device.flush().is_err();
+        }
     }
 }
 
-impl Write for Pl011 {
+impl Write for Console {
     fn write_str(&mut self, s: &str) -> fmt::Result {
         for byte in s.bytes() {
             if byte == b'\n' {
@@ -103,17 +99,11 @@ impl Write for Pl011 {
     }
 }
 
-static CONSOLE: Mutex<Option<Pl011>> = Mutex::new(None);
+static CONSOLE: Mutex<Option<Console>> = Mutex::new(None);
 
-/// Finds the console and makes it the sink of `log`. Without one, output goes nowhere.
+/// Opens the console and makes it the sink of `log`. Without one, output goes nowhere.
 pub fn init(machine: Machine) {
-    let Some(uart) = machine.uart else { return };
-    // SAFETY: the FDT says that a PL011 stands there, `mmu::init` has mapped it as Device
-    // memory, and this is the only place that makes a reference to it.
-    let registers = unsafe { &*(uart.start as *const Registers) };
-    let pl011 = Pl011 { registers, room: 0 };
-    pl011.init();
-    *CONSOLE.lock() = Some(pl011);
+    *CONSOLE.lock() = machine.console.and_then(Console::open);
     static SINK: Sink = Sink;
     if log::set_logger(&SINK).is_ok() {
         log::set_max_level(log::LevelFilter::Info);
@@ -122,23 +112,28 @@ pub fn init(machine: Machine) {
 
 /// Writes to the console; `print!` and `println!` call it.
 pub fn write(arguments: fmt::Arguments<'_>) {
-    if let Some(pl011) = CONSOLE.lock().as_mut() {
-        let _ = pl011.write_fmt(arguments); // Pl011 never fails
+    if let Some(console) = CONSOLE.lock().as_mut() {
+        let _ = console.write_fmt(arguments); // never fails
+        console.flush();
     }
 }
 
-/// Whether the interrupt stands that says that there is room to transmit, masked or not. Whatever
-/// was written before raised it.
+/// Whether the console is a PL011 whose interrupt stands that says that there is room to
+/// transmit, masked or not. Whatever was written before raised it.
 pub fn is_transmit_interrupt_raised() -> bool {
-    CONSOLE.lock().as_ref().is_some_and(|pl011| pl011.registers.RIS.is_set(INTERRUPT::TX))
+    with_pl011(|uart| uart.is_transmit_interrupt_raised()).unwrap_or(false)
 }
 
 /// Lets that interrupt out, or masks it: the console's line goes high or low.
 pub fn let_transmit_interrupt_out(on: bool) {
-    if let Some(pl011) = CONSOLE.lock().as_ref() {
-        pl011.registers.IMSC.write(INTERRUPT::TX.val(on.into()));
+    with_pl011(|uart| uart.let_transmit_interrupt_out(on));
+}
+
+fn with_pl011<R>(body: impl FnOnce(&Pl011) -> R) -> Option<R> {
+    match CONSOLE.lock().as_ref() {
+        Some(Console { device: Device::Pl011(uart), .. }) => Some(body(uart)),
+        _ => None,
     }
-    barrier::dsb(barrier::SY);
 }
 
 /// Takes the console from whoever held it when things went wrong.

@@ -1,41 +1,43 @@
-//! The GICv3, where the FDT has one.
+//! The GIC, where the FDT has one: a GICv3 or a GICv2.
 //!
 //! Who does what:
 //!
-//! * the driver of the crate `arm-gic` sets up the distributor and the first CPU: somebody else's
-//!   driver has to be content with a GIC, too;
-//! * [`frame`], [`interrupt`] and [`cpu_interface`] are for the cases, which need every register
-//!   and every state, and for the other CPUs, which the driver cannot set up once the first runs.
+//! * [`v3`] and [`v2`] set one up, reset it between cases, and are what differs between the two;
+//! * this file is what does not: a case that is not about the version acknowledges, ends and sends
+//!   interrupts by its functions, and runs on either;
+//! * [`frame`], [`interrupt`] and [`cpu_interface`] (GICv3's) are for the cases, which need every
+//!   register and every state.
 //!
-//! The handlers of the timers' interrupts use [`acknowledge`] and [`end`]: Group 1, EOImode 0.
+//! Interrupts that no case is about are IRQs, and EOIR both drops the priority and deactivates: with
+//! a GICv3 Group 1 and EOImode 0, with a GICv2 Group 0 that is not signalled as FIQ.
 
 pub mod cpu_interface;
 pub mod frame;
 pub mod interrupt;
-
-use core::ptr::NonNull;
+pub mod v2;
+pub mod v3;
 
 use aarch64_cpu::asm::barrier;
-use anyvisor_arch::gic::gicr::waker;
 use anyvisor_arch::gic::intid::SPIS;
-use anyvisor_arch::gic::{bank, gicd, gicr};
-use arm_gic::UniqueMmioPointer;
-use arm_gic::gicv3::GicV3;
-use arm_gic::gicv3::registers::{Gicd, GicrSgi};
+use anyvisor_arch::gic::{bank, gicd};
 
 use crate::cell::OneCpu;
-use crate::machine::{GicRegions, MOST_CPUS, Machine};
+use crate::machine::{GicCpus, Machine};
 use frame::Frame;
-use interrupt::{Group, Interrupt, Trigger};
+use interrupt::{Group, Interrupt};
 
+pub use v3::{is_one_security_state, redistributor};
+
+/// The architecture's versions that there are drivers for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    V2,
+    V3,
+}
+
+static VERSION: OneCpu<Option<Version>> = OneCpu::new(None);
 /// The distributor.
 static DISTRIBUTOR: OneCpu<Option<Frame>> = OneCpu::new(None);
-/// RD_base of each CPU's redistributor, by its place in the FDT.
-static REDISTRIBUTORS: [OneCpu<Option<Frame>>; MOST_CPUS] =
-    [const { OneCpu::new(None) }; MOST_CPUS];
-
-/// GICR_CTLR.RWP: a write to GICR_ICENABLER0 is on its way.
-const GICR_RWP: u32 = 1 << 3;
 
 /// The priority of everything that no case is about: the middle.
 pub const DEFAULT_PRIORITY: u64 = 0x80;
@@ -43,45 +45,34 @@ pub const DEFAULT_PRIORITY: u64 = 0x80;
 /// Sets the GIC up, all interrupts disabled.
 pub fn init(machine: Machine) {
     let Some(regions) = machine.gic else { return };
-    let pointers = NonNull::new(regions.distributor.start as *mut Gicd)
-        .zip(NonNull::new(regions.redistributors.start as *mut GicrSgi));
-    let Some((gicd, gicr)) = pointers else { return };
-    // Whether redistributors have the two more frames of a GICv4 matters for finding the second;
-    // the driver has the first only, which is this CPU's.
-    const GICV4: bool = false;
-    const CPU: usize = 0;
-    // SAFETY: the FDT says that a GICv3 stands there, and `mmu::init` has mapped it as Device
-    // memory. The driver is gone before the registers are reached in another way.
-    let mut driver = unsafe { GicV3::new(UniqueMmioPointer::new(gicd), gicr, 1, GICV4) };
-    driver.setup(CPU);
-    driver.enable_all_interrupts(false);
     DISTRIBUTOR.set(Some(Frame::at(regions.distributor.start)));
-    for (slot, affinity) in REDISTRIBUTORS.iter().zip(machine.cpus()) {
-        slot.set(find_redistributor(regions, *affinity));
-    }
+    let version = match regions.cpus {
+        GicCpus::V3 { redistributors, stride } => {
+            v3::init(machine, regions.distributor, redistributors, stride);
+            Version::V3
+        }
+        GicCpus::V2(interface) => {
+            v2::init(interface);
+            Version::V2
+        }
+    };
+    VERSION.set(Some(version));
     reset();
-}
-
-/// The redistributor whose GICR_TYPER.Affinity_Value is a CPU's.
-fn find_redistributor(regions: GicRegions, affinity: u64) -> Option<Frame> {
-    let region = regions.redistributors;
-    let wanted = affinity >> 32 << 24 | affinity & 0xff_ffff; // Aff3.Aff2.Aff1.Aff0
-    for at in (region.start..region.end()).step_by(gicr::SIZE as usize) {
-        let frame = Frame::at(at);
-        let typer = frame.read64(gicr::TYPER);
-        if typer >> 32 == wanted {
-            return Some(frame);
-        }
-        if typer & gicr::typer::LAST != 0 {
-            break;
-        }
-    }
-    None
 }
 
 /// Whether there is one.
 pub fn is_present() -> bool {
-    DISTRIBUTOR.get().is_some()
+    VERSION.get().is_some()
+}
+
+/// Whether it is a GICv2.
+pub fn is_v2() -> bool {
+    VERSION.get() == Some(Version::V2)
+}
+
+/// Whether it is a GICv3.
+pub fn is_v3() -> bool {
+    VERSION.get() == Some(Version::V3)
 }
 
 /// GICD.
@@ -93,28 +84,12 @@ pub fn distributor() -> Frame {
     DISTRIBUTOR.get().expect("a case that uses the GIC needs one")
 }
 
-/// RD_base of a CPU, by its place in the FDT.
-///
-/// # Panics
-/// If the GIC has none for it.
-#[track_caller]
-pub fn redistributor(cpu: usize) -> Frame {
-    match REDISTRIBUTORS.get(cpu).and_then(OneCpu::get) {
-        Some(frame) => frame,
-        None => panic!("no GICR_TYPER names CPU {cpu}"),
-    }
-}
-
-/// Waits until writes to GICD_CTLR, GICR_CTLR and the enables have taken effect (RWP).
+/// Waits until writes to the GIC's controls and enables have taken effect.
 pub fn settle() {
-    while distributor().read(gicd::CTLR) & gicd::ctlr::RWP != 0 {}
-    while redistributor(crate::smp::this_cpu()).read(gicr::CTLR) & GICR_RWP != 0 {}
+    if is_v3() {
+        v3::settle();
+    }
     barrier::isb(barrier::SY);
-}
-
-/// Whether there is one security state (GICD_CTLR.DS): then Group 0 is ours, and is FIQ.
-pub fn is_one_security_state() -> bool {
-    distributor().read(gicd::CTLR) & gicd::ctlr::DS != 0
 }
 
 /// Enables or disables a PPI of this CPU, in Group 1.
@@ -130,15 +105,60 @@ pub fn enable(intid: u32, on: bool) {
     }
 }
 
-/// Acknowledges the highest-priority pending interrupt (ICC_IAR1_EL1).
-pub fn acknowledge() -> Option<u32> {
-    let intid = cpu_interface::iar1() & 0xff_ffff;
-    (intid < 1020).then_some(intid as u32)
+/// What acknowledging an interrupt read: with a GICv2 the sender of an SGI stands beside its INTID,
+/// and EOIR wants to have it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledged(u32);
+
+impl Acknowledged {
+    /// Which interrupt.
+    pub fn intid(self) -> u32 {
+        if is_v2() { self.0 & v2::INTID } else { self.0 & 0xff_ffff }
+    }
 }
 
-/// Ends an interrupt that was acknowledged (ICC_EOIR1_EL1).
-pub fn end(intid: u32) {
-    cpu_interface::set_eoir1(intid.into());
+/// Acknowledges the highest-priority pending interrupt.
+pub fn acknowledge() -> Option<Acknowledged> {
+    let read = if is_v2() { v2::acknowledge() } else { cpu_interface::iar1() as u32 };
+    let taken = Acknowledged(read);
+    (taken.intid() < 1020).then_some(taken)
+}
+
+/// Ends an interrupt that was acknowledged.
+pub fn end(taken: Acknowledged) {
+    if is_v2() {
+        v2::end(taken.0);
+    } else {
+        cpu_interface::set_eoir1(taken.0.into());
+    }
+}
+
+/// Ends an interrupt that was acknowledged, and that this CPU sent itself, if it is an SGI.
+pub fn end_own(intid: u32) {
+    end(Acknowledged(if is_v2() { v2::with_own_number(intid) } else { intid }));
+}
+
+/// The running priority; [`cpu_interface::IDLE`]: none.
+pub fn running_priority() -> u64 {
+    if is_v2() { v2::running_priority() } else { cpu_interface::rpr() }
+}
+
+/// Sends an SGI to a CPU, by its place in the FDT.
+pub fn send(intid: u32, cpu: usize) {
+    if is_v2() {
+        v2::send(intid, cpu);
+    } else {
+        cpu_interface::set_sgi1r(cpu_interface::sgi(intid, crate::smp::affinity(cpu)));
+    }
+}
+
+/// Sends an SGI to all CPUs but this one.
+pub fn send_to_others(intid: u32) {
+    if is_v2() {
+        v2::send_to_others(intid);
+    } else {
+        cpu_interface::set_sgi1r(cpu_interface::sgi_to_others(intid));
+    }
 }
 
 /// The number of SPIs' INTIDs, and 32: GICD_TYPER.ITLinesNumber.
@@ -147,50 +167,23 @@ pub fn intids() -> u32 {
     (32 * (lines + 1)).min(SPIS.end)
 }
 
-/// Wakes a CPU from WFI, whatever it is waiting for, by an SGI that is more urgent than anything else. For a CPU whose case was abandoned.
+/// Wakes a CPU from WFI, whatever it is waiting for, by an SGI that is more urgent than anything
+/// else. For a CPU whose case was abandoned.
 pub fn wake(cpu: usize) {
-    const SGI: u32 = 15;
-    if is_present() && !Interrupt::of(cpu, SGI).is_pending() {
-        Interrupt::of(cpu, SGI).prepare(Group::One, 0);
-        cpu_interface::set_sgi1r(cpu_interface::sgi(SGI, crate::smp::affinity(cpu)));
+    match VERSION.get() {
+        Some(Version::V3) => v3::wake(cpu),
+        Some(Version::V2) => v2::send(v2::WAKE, cpu),
+        None => {}
     }
 }
 
-/// Makes a CPU's own part as every case finds it: awake, nothing pending, active or enabled, all of
-/// Group 1 let through. For a CPU that has just started, and for the first one between cases.
+/// Makes a CPU's own part as every case finds it: awake, nothing pending, active or enabled, all
+/// IRQs let through. For a CPU that has just started, and for the first one between cases.
 pub fn reset_this_cpu() {
-    use cpu_interface as icc;
-    let cpu = crate::smp::this_cpu();
-    icc::set_sre(icc::sre() | 1);
-    let frame = redistributor(cpu);
-    let asleep = waker::PROCESSOR_SLEEP | waker::CHILDREN_ASLEEP;
-    if frame.read(gicr::WAKER) & asleep != 0 {
-        frame.write(gicr::WAKER, 0);
-        while frame.read(gicr::WAKER) & waker::CHILDREN_ASLEEP != 0 {}
-    }
-    icc::set_igrpen0(0);
-    icc::set_igrpen1(0);
-    if icc::rpr() != icc::IDLE {
-        icc::set_ap0r0(0);
-        icc::set_ap1r0(0);
-    }
-    icc::set_ctlr(0); // EOImode 0, a binary point for each group
-    icc::set_bpr0(0); // as low as there is
-    icc::set_bpr1(0);
-    icc::set_pmr(0xff); // all priorities
-    reset_bank(frame.plus(gicr::SGI_BASE), 0);
-    icc::set_igrpen1(1);
-}
-
-/// Puts 32 interrupts back: disabled, inactive, of Group 1, in the middle of the priorities.
-fn reset_bank(frame: Frame, word: u64) {
-    let at = word * 4;
-    for register in [bank::ICENABLER, bank::ICPENDR, bank::ICACTIVER, bank::IGROUPR] {
-        frame.write(register + at, u32::MAX);
-    }
-    for four in 0..8 {
-        frame
-            .write(bank::IPRIORITYR + (word * 8 + four) * 4, 0x0101_0101 * DEFAULT_PRIORITY as u32);
+    match VERSION.get() {
+        Some(Version::V3) => v3::reset_this_cpu(),
+        Some(Version::V2) => v2::reset_this_cpu(),
+        None => {}
     }
 }
 
@@ -200,21 +193,17 @@ pub const FREE_SPIS: core::ops::Range<u32> = 40..48;
 
 /// Puts everything back that a case may have changed.
 pub fn reset() {
-    if !is_present() {
-        return;
+    match VERSION.get() {
+        Some(Version::V3) => v3::reset(),
+        Some(Version::V2) => v2::reset(),
+        None => {}
     }
-    reset_this_cpu();
-    let gicd = distributor();
-    gicd.write(gicd::CTLR, gicd::ctlr::ARE);
-    for word in 1..u64::from(intids().div_ceil(32)) {
-        reset_bank(gicd, word);
+}
+
+/// Puts the priorities of 32 interrupts back.
+fn reset_priorities(frame: Frame, word: u64) {
+    for four in 0..8 {
+        let at = bank::IPRIORITYR + (word * 8 + four) * 4;
+        frame.write(at, 0x0101_0101 * DEFAULT_PRIORITY as u32);
     }
-    settle();
-    for spi in FREE_SPIS.map(Interrupt::new) {
-        spi.set_trigger(Trigger::Level);
-        spi.route(crate::smp::own_affinity());
-        spi.clear_pending();
-    }
-    gicd.write(gicd::CTLR, gicd::ctlr::ARE | gicd::ctlr::ENABLE_GRP0 | gicd::ctlr::ENABLE_GRP1);
-    settle();
 }

@@ -1,5 +1,6 @@
 //! Interrupts: a log of what was taken, and the handler that the running case gave.
 
+use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::DAIF;
 use tock_registers::interfaces::{Readable, Writeable};
 
@@ -64,6 +65,7 @@ pub fn offer(frame: &mut TrapFrame) -> bool {
 pub fn unmasked<R>(body: impl FnOnce() -> R) -> R {
     let before = DAIF.get();
     DAIF.set(before & !(0b11 << 6));
+    barrier::isb(barrier::SY); // what is pending now is taken here, not just some time later
     let result = body();
     DAIF.set(before);
     result

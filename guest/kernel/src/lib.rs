@@ -28,6 +28,7 @@ mod interrupt;
 mod machine;
 mod mmu;
 mod panic;
+mod probe;
 mod recovery;
 mod runner;
 mod services;

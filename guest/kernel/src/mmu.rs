@@ -3,7 +3,7 @@
 //! ```text
 //!   VA = IPA                                        EL1   EL0
 //!   devices      pages that the FDT names           RW-   ---   Device-nGnRnE
-//!   RAM          blocks of 1 GiB, 2 MiB, 4 KiB      RW-   ---
+//!   RAM, all regions: blocks of 1 GiB, 2 MiB, 4 KiB RW-   ---
 //!     text                                          R-X   ---
 //!     user text  (one page inside)                  R--   R-X
 //!     rodata, relro                                 R--   ---
@@ -32,8 +32,9 @@ use anyvisor_arch::id::mmfr0;
 use anyvisor_arch::{mair, sctlr, tcr};
 use tock_registers::interfaces::{Readable, Writeable};
 
-use crate::image;
-use crate::machine::{Machine, Region};
+use crate::machine::memory::Memory;
+use crate::machine::{GicCpus, Machine, Region};
+use crate::{image, machine};
 use table::{Arena, Tables};
 
 /// MAIR_EL1: the attributes that descriptors name by index.
@@ -78,11 +79,11 @@ const SCTLR: u64 = sctlr::LSMAOE
 /// Builds the tables and turns the MMU on.
 ///
 /// # Panics
-/// If RAM does not hold the image, or lies beyond the region.
+/// If RAM is in so many pieces that the tables do not fit.
 pub fn init(machine: Machine) {
     let arena = Arena::new(image::tables());
     let mut tables = Tables::new(Granule::K4, VA_BITS, arena);
-    map_ram(&mut tables, machine.ram);
+    map_ram(&mut tables, &machine::memory());
     for device in devices(machine) {
         let (start, end) = (device.start & !0xfff, device.end().next_multiple_of(0x1000));
         identity(&mut tables, start..end, REGISTERS);
@@ -129,18 +130,34 @@ pub fn default_tcr() -> u64 {
 }
 
 fn devices(machine: Machine) -> impl Iterator<Item = Region> {
-    let messages = machine.gic.and_then(|gic| gic.messages).map(|messages| messages.frame);
-    let gic = machine.gic.map(|gic| [gic.distributor, gic.redistributors]);
-    let single = [machine.uart, machine.scratch, messages];
-    single.into_iter().flatten().chain(gic.into_iter().flatten())
+    let gic = machine.gic.into_iter().flat_map(|gic| {
+        let cpus = match gic.cpus {
+            GicCpus::V3 { redistributors, .. } => redistributors,
+            GicCpus::V2(interface) => [Some(interface), None, None, None],
+        };
+        let messages = gic.messages.map(|messages| messages.frame);
+        [Some(gic.distributor), messages].into_iter().chain(cpus).flatten()
+    });
+    let console = machine.console.map(|console| console.registers);
+    [console, machine.scratch].into_iter().flatten().chain(gic)
 }
 
-fn map_ram(tables: &mut Tables, ram: Region) {
+/// All RAM but the image, which has its own permissions, and but what must not be mapped. RAM
+/// beyond the region is left alone.
+fn map_ram(tables: &mut Tables, memory: &Memory) {
     let whole = image::whole();
-    assert!(ram.start <= whole.start && whole.end <= ram.end(), "the image is outside RAM");
-    assert!(ram.end() <= 1 << VA_BITS, "RAM reaches beyond the kernel's address space");
-    identity(tables, ram.start..whole.start, DATA);
-    identity(tables, whole.end..ram.end() & !0xfff, DATA);
+    let holes = || memory.unmapped.iter().map(|hole| hole.start..hole.end()).chain([whole.clone()]);
+    for ram in memory.ram.iter() {
+        let end = (ram.end() & !0xfff).min(1 << VA_BITS);
+        let mut from = ram.start.next_multiple_of(0x1000);
+        while from < end {
+            // What `from` stands in, or the next thing behind it.
+            let hole = holes().filter(|hole| hole.end > from && hole.start < end);
+            let hole = hole.min_by_key(|hole| hole.start).unwrap_or(end..end);
+            identity(tables, from..hole.start & !0xfff, DATA);
+            from = hole.end.next_multiple_of(0x1000).max(from);
+        }
+    }
     let user_text = image::user_text();
     identity(tables, image::text().start..user_text.start, CODE);
     identity(tables, user_text, USER_CODE);

@@ -209,6 +209,13 @@ pub fn start_all(body: Body, interrupt: Option<Handler>) -> Started {
     Started { cpus }
 }
 
+/// Switches all others on, to run `body(argument)`.
+#[track_caller]
+pub fn start_all_with(body: Body, argument: u64) -> Started {
+    let work = Work { body, argument, interrupt: None };
+    Started { cpus: others().fold(0, |cpus, cpu| cpus | start_on(cpu, work).cpus) }
+}
+
 /// Switches a CPU on, to do this.
 #[track_caller]
 pub fn start_on(cpu: usize, work: Work) -> Started {

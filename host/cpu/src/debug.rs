@@ -49,6 +49,7 @@ use anyvisor_arch::debug::{BreakpointType, bcr, control, mdscr, wcr};
 use anyvisor_arch::id::{BREAKPOINTS, CONTEXT_BREAKPOINTS, WATCHPOINTS};
 use anyvisor_arch::pstate::{self, Mode, Spsr};
 use anyvisor_arch::sysreg::SysReg;
+use anyvisor_bugs::{Bug, is};
 
 /// The bits of an address that comparators look at: 48 and the sign, without RESS.
 const VA: u64 = (1 << 49) - 1;
@@ -86,7 +87,8 @@ pub struct Watched {
 /// `AArch64.GenerateDebugExceptionsFrom`: whether debug exceptions are enabled at `el`. `masked`
 /// is PSTATE.D there.
 fn enabled_from(cpu: &Cpu, el: u8, masked: bool) -> bool {
-    let kernel = cpu.get(SysReg::MDSCR_EL1) & mdscr::KDE != 0 && !masked;
+    let enabled = cpu.get(SysReg::MDSCR_EL1) & mdscr::KDE != 0 || is(Bug::KdeIgnored);
+    let kernel = enabled && !masked;
     !cpu.os_lock && (cpu.trap_debug_exceptions || el == 0 || kernel)
 }
 
@@ -196,9 +198,11 @@ fn state_matches(cpu: &Cpu, control: u64, linked: bool, unprivileged: bool) -> b
         0b10 => false,
         _ => control & control::HMC != 0,
     };
-    control::LEVELS.get(control) & level != 0
+    (control::LEVELS.get(control) & level != 0 || is(Bug::BreakpointLevelIgnored))
         && security
-        && (!linked || linked_context_matches(cpu, control::LBN.get(control) as usize))
+        && (!linked
+            || is(Bug::LinkIgnored)
+            || linked_context_matches(cpu, control::LBN.get(control) as usize))
 }
 
 /// Whether breakpoint `n` is one to link with, and its context the current one.
@@ -234,7 +238,7 @@ pub fn watchpoint(cpu: &Cpu, access: Watched) -> Option<u64> {
         (0..access.bytes).find(|&at| byte_watched(value, control, access.va.wrapping_add(at)))
     };
     let offset = WATCHPOINT_REGISTERS.iter().filter_map(first).min()?;
-    Some(access.va.wrapping_add(offset))
+    Some(access.va.wrapping_add(if is(Bug::WatchpointFarOff) { 0 } else { offset }))
 }
 
 /// `WatchpointByteMatch`.
@@ -245,7 +249,8 @@ fn byte_watched(value: u64, control: u64, va: u64) -> bool {
     match wcr::MASK.get(control) {
         0 => {
             let byte = va & ((1 << unit) - 1);
-            differ >> unit == 0 && wcr::BAS.get(control) >> byte & 1 != 0
+            let selected = if is(Bug::WatchpointBasIgnored) { 0xff } else { wcr::BAS.get(control) };
+            differ >> unit == 0 && selected >> byte & 1 != 0
         }
         1 | 2 => false,
         mask => differ >> mask == 0,

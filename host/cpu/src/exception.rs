@@ -16,6 +16,7 @@ use anyvisor_arch::esr::{Esr, ExceptionClass};
 use anyvisor_arch::pstate::{self, Mode, Spsr, Vector};
 use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::SysReg;
+use anyvisor_bugs::{Bug, is};
 
 /// A synchronous exception to be taken at EL1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,9 @@ impl Cpu {
     /// Takes a synchronous exception to EL1.
     pub fn take_exception(&mut self, exception: &Exception) {
         self.set(SysReg::ESR_EL1, exception.syndrome.0);
-        if let Some(far) = exception.far {
+        if let Some(far) = exception.far
+            && !is(Bug::FarNotSet)
+        {
             self.set(SysReg::FAR_EL1, far);
         }
         self.enter_vector(Vector::Synchronous, exception.return_address);
@@ -66,14 +69,21 @@ impl Cpu {
 
     fn enter_vector(&mut self, vector: Vector, return_address: u64) {
         let from = Spsr(self.pstate.0).mode().unwrap_or(Mode::El1h);
+        let from = if is(Bug::VectorOfSp0) && from == Mode::El1t { Mode::El1h } else { from };
         self.set(SysReg::SPSR_EL1, self.pstate.0);
         self.set(SysReg::ELR_EL1, return_address);
         let mut next = self.pstate;
         next.put(pstate::DAIF, true);
+        if is(Bug::FiqOpenOnEntry) {
+            next.put(pstate::F, false);
+        }
         next.put(pstate::SS | pstate::IL | pstate::UAO | pstate::BTYPE, false);
+        if is(Bug::UaoKeptOnEntry) {
+            next.0 |= self.pstate.0 & pstate::UAO;
+        }
         let control = self.get(SysReg::SCTLR_EL1);
         // SCTLR_EL1.SPAN = 0: PAN is set on entry to EL1.
-        if control & sctlr::SPAN == 0 {
+        if control & sctlr::SPAN == 0 && !is(Bug::PanNotSetOnEntry) {
             next.put(pstate::PAN, true);
         }
         next.put(pstate::SSBS, control & sctlr::DSSBS != 0);
@@ -90,6 +100,9 @@ impl Cpu {
         let state = spsr.0 & self.spsr_fields();
         let next = match spsr.mode() {
             Some(Mode::El0t | Mode::El1t | Mode::El1h) => state,
+            _ if is(Bug::IllegalReturnUnmarked) => {
+                state & !(pstate::MODE | pstate::SS) | self.pstate.0 & pstate::MODE
+            }
             // Illegal: the level and the stack pointer stay, PSTATE.IL is set.
             _ => {
                 let kept = self.pstate.0 & pstate::MODE;
@@ -100,8 +113,10 @@ impl Cpu {
         let ss = if stepped { pstate::SS } else { 0 };
         self.set_pstate(Pstate(next & !pstate::SS | ss));
         self.pc = self.regime.branch_address(target);
-        self.exclusive = None;
-        self.event = true;
+        if !is(Bug::ExclusiveKept) {
+            self.exclusive = None;
+        }
+        self.event = !is(Bug::EventLostOnReturn);
     }
 
     /// An exception of `class` with an empty ISS, at the current instruction.

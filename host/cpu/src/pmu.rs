@@ -27,6 +27,7 @@
 //! Left out: events of caches and branch predictors, which are not there.
 
 use anyvisor_arch::sysreg::MonitorRegister;
+use anyvisor_bugs::{Bug, is};
 
 /// Event counters.
 pub const COUNTERS: usize = 6;
@@ -112,7 +113,7 @@ pub struct Pmu {
 }
 
 fn counts_at(filter: u32, el: u8) -> bool {
-    filter & if el == 0 { NOT_EL0 } else { NOT_EL1 } == 0
+    filter & if el == 0 { NOT_EL0 } else { NOT_EL1 } == 0 || is(Bug::PmuFilterIgnored)
 }
 
 impl Pmu {
@@ -155,7 +156,7 @@ impl Pmu {
         self.overflowed |= 1 << n;
         let above = n + 1;
         if n.is_multiple_of(2) && above < COUNTERS && self.types[above] & EVENT == event::CHAIN {
-            self.count(above, overflows, el);
+            self.count(above, if is(Bug::PmuChainLost) { 0 } else { overflows }, el);
         }
     }
 

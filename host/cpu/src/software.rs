@@ -12,6 +12,7 @@ use anyvisor_arch::gic::Icc;
 use anyvisor_arch::id::{CNTFRQ_EL0 as COUNTER_HZ, pfr0};
 use anyvisor_arch::pstate::{self, Mode, Spsr};
 use anyvisor_arch::sysreg::{Kind, SysReg};
+use anyvisor_bugs::{Bug, is};
 use anyvisor_gic::Gic;
 use anyvisor_vm::{
     Attention, Cancel, Engine, Exit, FeatureReg, GicConfig, GicGeometry, GuestMemory, HvError,
@@ -274,8 +275,14 @@ impl Vcpu for SoftwareVcpu {
             }
         };
         // The lines hold for one run.
-        self.cpu.irq = false;
+        self.cpu.irq = self.cpu.irq && is(Bug::PendingInterruptKept);
         self.cpu.fiq = false;
+        if is(Bug::SimdUpperLost) {
+            self.cpu.v.iter_mut().for_each(|v| *v &= u128::from(u64::MAX));
+        }
+        if is(Bug::FpcrLostOnExit) {
+            self.cpu.set(SysReg::FPCR, 0);
+        }
         Ok(exit)
     }
 
@@ -338,6 +345,7 @@ impl Vcpu for SoftwareVcpu {
     fn set_pending_interrupt(&mut self, line: Line, pending: bool) {
         match line {
             Line::Irq => self.cpu.irq = pending,
+            Line::Fiq if is(Bug::FiqDeliveredAsIrq) => self.cpu.irq = pending,
             Line::Fiq => self.cpu.fiq = pending,
         }
     }

@@ -7,6 +7,7 @@ use crate::pmu::Pmu;
 use anyvisor_arch::esr::Wait;
 use anyvisor_arch::pstate;
 use anyvisor_arch::sysreg::SysReg;
+use anyvisor_bugs::{Bug, is};
 use anyvisor_timer::Timer;
 
 /// PSTATE, kept in the form in which SPSR_EL1 holds it; the bits are those of
@@ -174,7 +175,8 @@ impl Cpu {
     /// Whether an interrupt ends a wait (DDI 0487 D1.6): WFI's whether it is masked or not, WFE's
     /// only if it can be taken.
     pub fn wakes(&self, which: Wait) -> bool {
-        let heard = |mask| which == Wait::Interrupt || !self.pstate.any(mask);
+        let any = if is(Bug::WfiHonoursMask) { None } else { Some(Wait::Interrupt) };
+        let heard = |mask| Some(which) == any || !self.pstate.any(mask);
         self.irq_line() && heard(pstate::I)
             || self.fiq_line() && heard(pstate::F)
             || self.serror.is_some() && heard(pstate::A)

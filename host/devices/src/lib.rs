@@ -1,6 +1,6 @@
 //! Register models of the machine's devices.
 //!
-//! * [`pl011`]: the console's UART;
+//! * [`pl011`]: the console's UART; [`ns16550`]: another kind of UART, that of other boards;
 //! * [`pl031`]: the real-time clock;
 //! * [`scratch`]: a page of bytes that remember, for testing accesses.
 //!
@@ -12,10 +12,12 @@
 #![forbid(unsafe_code)]
 
 mod fifo;
+pub mod ns16550;
 pub mod pl011;
 pub mod pl031;
 pub mod scratch;
 
+pub use ns16550::Ns16550;
 pub use pl011::Pl011;
 pub use pl031::Pl031;
 pub use scratch::Scratch;

@@ -29,6 +29,7 @@
 //! operations for 32 interrupts at once, and what the registers show are these words.
 
 use crate::Group;
+use anyvisor_bugs::{Bug, is};
 
 /// The bits of a priority that are there: 5 of 8, the others are RAZ/WI (IHI 0069, "Interrupt
 /// prioritization").
@@ -117,7 +118,7 @@ impl Bank {
         let bit = 1 << bit & self.implemented;
         let edge = level && (pulse || self.state.line & bit == 0);
         if edge {
-            self.state.latch |= bit & self.state.edge;
+            self.state.latch |= bit & if is(Bug::LevelLatched) { !0 } else { self.state.edge };
         }
         if level {
             self.state.line |= bit;
@@ -128,7 +129,8 @@ impl Bank {
 
     /// An edge without a line: an SGI, or a message.
     pub fn send(&mut self, bit: usize) {
-        self.state.latch |= 1 << bit & self.implemented;
+        let lost = if is(Bug::EdgeLostWhileActive) { self.state.active } else { 0 };
+        self.state.latch |= 1 << bit & self.implemented & !lost;
     }
 
     /// From pending to active, or active and pending.
@@ -160,6 +162,9 @@ impl Bank {
     pub fn write(&mut self, register: Register, value: u64) -> u32 {
         let bits = value as u32 & self.implemented;
         let s = &mut self.state;
+        if is(Bug::DisableDropsPending) && register == Register::Icenabler {
+            s.latch &= !bits;
+        }
         let (new, word) = match register {
             Register::Igroupr => (bits, &mut s.group),
             Register::Isenabler => (s.enabled | bits, &mut s.enabled),
@@ -234,7 +239,8 @@ fn spread(edge: u32) -> u64 {
 
 /// The other way; the lower bit of each pair is RES0.
 fn gather(value: u64) -> u32 {
-    (0..16).fold(0, |edge, n| edge | (value >> (2 * n + 1) & 1) << n) as u32
+    let upper = if is(Bug::IcfgrLowerBit) { 0 } else { 1 };
+    (0..16).fold(0, |edge, n| edge | (value >> (2 * n + upper) & 1) << n) as u32
 }
 
 /// The register at `offset` of GICD or SGI_base, and the number of its bank.

@@ -34,6 +34,7 @@ use crate::bank::{Groups, PRIORITY_BITS, PRIORITY_MASK};
 use crate::{Candidate, Group};
 use anyvisor_arch::gic::Icc;
 use anyvisor_arch::gic::icc::{BINARY_POINT, IDLE_PRIORITY, IGRPEN_ENABLE, ctlr, sre};
+use anyvisor_bugs::{Bug, is};
 
 /// The least binary points: the group's part has all bits that are there.
 const LEAST_BPR0: u8 = 7 - PRIORITY_BITS as u8;
@@ -79,9 +80,10 @@ impl CpuInterface {
     /// The group priority of a priority.
     fn group_priority(&self, priority: u8, group: Group) -> u8 {
         let point = match group {
-            Group::One if !self.common_bpr => self.bpr1 - 1,
+            Group::One if !self.common_bpr || is(Bug::CbprIgnored) => self.bpr1 - 1,
             _ => self.bpr0,
         };
+        let point = if is(Bug::BinaryPointIgnored) { LEAST_BPR0 } else { point };
         // A point of 7 leaves eight bits of sub-priority: nothing preempts.
         (u32::from(priority) >> (point + 1) << (point + 1)) as u8
     }
@@ -90,7 +92,7 @@ impl CpuInterface {
     pub fn signals(&self, candidate: &Candidate) -> bool {
         let running = self.running_priority();
         // The running priority is masked as well: it may be older than the binary point.
-        candidate.priority < self.pmr
+        (candidate.priority < self.pmr || is(Bug::PmrOffByOne) && candidate.priority == self.pmr)
             && (running == IDLE_PRIORITY
                 || self.group_priority(candidate.priority, candidate.group)
                     < self.group_priority(running, candidate.group))
@@ -110,13 +112,17 @@ impl CpuInterface {
             return false;
         }
         let bits = &mut self.active[group as usize];
-        *bits &= *bits - 1;
+        *bits &= if is(Bug::EoiDropsWrongPriority) {
+            u32::MAX >> 1 >> bits.leading_zeros()
+        } else {
+            *bits - 1
+        };
         true
     }
 
     /// Priority drop and deactivation are two steps.
     pub fn splits_end(&self) -> bool {
-        self.eoi_mode
+        self.eoi_mode && !is(Bug::EoiModeIgnored)
     }
 
     /// The registers that are nothing but this state.
@@ -128,6 +134,7 @@ impl CpuInterface {
             Icc::Bpr1 => self.bpr1.into(),
             Icc::Ap0r(0) => self.active[0].into(),
             Icc::Ap1r(0) => self.active[1].into(),
+            Icc::Rpr if is(Bug::RprIsPmr) => self.pmr.min(self.running_priority()).into(),
             Icc::Rpr => self.running_priority().into(),
             Icc::Ctlr => {
                 // IDbits = 0: 16 bits of INTID, the least there is.

@@ -24,13 +24,14 @@
 use crate::bank::Bank;
 use crate::{Candidate, Gic, Group, Lines, Pe};
 use anyvisor_arch::gic::gicd::irouter::{AFFINITY, IRM};
+use anyvisor_bugs::{Bug, is};
 use std::cmp::Reverse;
 
 impl Gic {
     /// The highest priority pending interrupt of a PE, masked or not.
     pub(crate) fn highest_pending(&self, number: usize) -> Option<Candidate> {
         let pe = self.pe(number)?;
-        if pe.asleep {
+        if pe.asleep && !is(Bug::WakerIgnored) {
             return None;
         }
         let groups = self.distributor.groups().both(pe.cpu.enabled);
@@ -67,7 +68,9 @@ impl Gic {
 
     fn goes_to(&self, candidate: &Candidate, number: usize, pe: &Pe) -> bool {
         let route = self.distributor.routes[candidate.intid as usize];
-        if route & IRM == 0 {
+        if is(Bug::SpiRoutedToFirst) {
+            number == 0
+        } else if route & IRM == 0 {
             route & AFFINITY == pe.affinity
         } else {
             self.one_of_n(candidate) == Some(number)

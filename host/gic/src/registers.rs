@@ -5,6 +5,7 @@ use crate::{Candidate, Gic, Group};
 use anyvisor_arch::gic::Icc;
 use anyvisor_arch::gic::icc::{INTID, sgir};
 use anyvisor_arch::gic::intid::{SPIS, SPURIOUS};
+use anyvisor_bugs::{Bug, is};
 
 impl Gic {
     /// MRS of a register of PE `pe`'s CPU interface: reading IAR acknowledges. What is write-only
@@ -27,7 +28,7 @@ impl Gic {
             Icc::Eoir1 => self.end(pe, Group::One, intid(value)),
             Icc::Dir => {
                 let splits = self.pe(pe).is_some_and(|pe| pe.cpu.splits_end());
-                if splits {
+                if splits && !is(Bug::DirIgnored) {
                     self.deactivate(pe, intid(value));
                 }
             }
@@ -44,7 +45,9 @@ impl Gic {
     /// ICC_IAR<n>: INTID 1023 if nothing is signalled, or something of the other group is. (1020
     /// to 1022 are for EL3 and for legacy operation.)
     fn acknowledge(&mut self, number: usize, group: Group) -> u32 {
-        let Some(candidate) = self.signalled(number).filter(|it| it.group == group) else {
+        let Some(candidate) =
+            self.signalled(number).filter(|it| it.group == group || is(Bug::IarIgnoresGroup))
+        else {
             return SPURIOUS;
         };
         let (n, bit) = place(candidate.intid);
@@ -95,9 +98,16 @@ impl Gic {
         let sgi = sgir::INTID.get(value) as usize;
         for number in 0..self.pes.len() {
             let Some(pe) = self.pe_mut(number) else { continue };
-            let addressed =
-                if value & sgir::IRM != 0 { number != sender } else { targets(value, pe.affinity) };
-            if addressed && (register == Icc::Sgi1r || pe.bank.group(sgi) == Group::Zero) {
+            let addressed = if value & sgir::IRM != 0 {
+                number != sender || is(Bug::SgiBroadcastHitsSelf)
+            } else {
+                targets(value, pe.affinity)
+            };
+            if addressed
+                && (register == Icc::Sgi1r
+                    || pe.bank.group(sgi) == Group::Zero
+                    || is(Bug::SgiGroupUnchecked))
+            {
                 pe.bank.send(sgi);
                 self.touch(number);
             }

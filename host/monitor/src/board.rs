@@ -11,6 +11,7 @@ use crate::gic::Gic;
 use crate::processors::{Notice, Processors};
 use crate::ram::{Perms, Ram, RamRange};
 use crate::run::Stop;
+use crate::watch::Timeline;
 use anyvisor_abi::map;
 use anyvisor_abi::service::{LEVEL_HIGH, LEVEL_LOW, LEVEL_PULSE};
 use applevisor::prelude::{GicDisabled, HypervisorError, VirtualMachineInstance};
@@ -41,6 +42,8 @@ pub struct Board {
     pub started: Instant,
     /// Print a line for each exit.
     pub trace: bool,
+    /// What happened, if somebody wants to know.
+    pub timeline: Option<Timeline>,
 }
 
 impl Board {
@@ -52,6 +55,7 @@ impl Board {
         vcpus: u8,
         devices: Devices,
         trace: bool,
+        timeline: Option<Timeline>,
     ) -> Self {
         Self {
             processors: Processors::new(vm.clone(), range, vcpus),
@@ -63,6 +67,7 @@ impl Board {
             vm,
             started: Instant::now(),
             trace,
+            timeline,
         }
     }
 
@@ -104,8 +109,11 @@ impl Board {
     fn settle(&self, devices: &mut Devices) {
         let Outputs { uart, rtc, clock, text } = devices.take_outputs();
         if let Some(gic) = &self.gic {
-            for (spi, change) in [(map::UART_SPI, uart), (map::RTC_SPI, rtc)] {
+            let plan = self.range.plan;
+            let rtc = plan.rtc.zip(Some(rtc)).map(|(place, change)| (place.spi, change));
+            for (spi, change) in [Some((plan.uart.spi, uart)), rtc].into_iter().flatten() {
                 if let Some(level) = change {
+                    self.tell_spi(map::FIRST_SPI + spi, if level { LEVEL_HIGH } else { LEVEL_LOW });
                     gic.set_spi(map::FIRST_SPI + spi, level);
                 }
             }
@@ -123,7 +131,12 @@ impl Board {
         match event {
             // The alarm makes a stop of it before anybody sees it.
             Event::Timeout => self.alarm.stop(Stop::Timeout),
-            Event::Notice(number, notice) => self.processors.notify(number, notice),
+            Event::Notice(number, notice) => {
+                if let (Some(timeline), Notice::Cancel) = (&self.timeline, notice) {
+                    timeline.injected(Some(number), "cancel: hv_vcpus_exit".into());
+                }
+                self.processors.notify(number, notice);
+            }
             Event::Spi { intid, level } => self.drive_spi(intid, level),
             Event::Message { intid } => self.send_message(intid),
             Event::Input { bytes, taken } => self.input(&bytes, taken),
@@ -149,7 +162,21 @@ impl Board {
         }
     }
 
+    /// Writes down that an SPI's line is driven.
+    fn tell_spi(&self, intid: u32, level: u64) {
+        let Some(timeline) = &self.timeline else { return };
+        let level = match level {
+            LEVEL_HIGH => "high",
+            LEVEL_PULSE => "high and low again",
+            _ => "low",
+        };
+        timeline.injected(None, format!("SPI {intid} {level}"));
+    }
+
     fn input(&self, bytes: &[u8], taken: SyncSender<()>) {
+        if let Some(timeline) = &self.timeline {
+            timeline.injected(None, format!("{} bytes for the console", bytes.len()));
+        }
         {
             let mut devices = self.devices();
             devices.input(bytes, Some(taken));
@@ -165,14 +192,16 @@ impl Board {
 
     /// Whether a case may drive the line of this SPI: there is one, and no device drives it.
     pub fn can_drive_spi(&self, intid: u32) -> bool {
-        let devices = [map::UART_SPI, map::RTC_SPI].map(|spi| map::FIRST_SPI + spi);
+        let plan = self.range.plan;
+        let mut devices = [Some(plan.uart), plan.rtc].into_iter().flatten();
         let is_line = self.gic.as_ref().is_some_and(|gic| gic.layout().is_line(intid));
-        is_line && !devices.contains(&intid)
+        is_line && devices.all(|device| map::FIRST_SPI + device.spi != intid)
     }
 
     /// Drives a line that [`Board::can_drive_spi`].
     pub fn drive_spi(&self, intid: u32, level: u64) {
         let Some(gic) = &self.gic else { return };
+        self.tell_spi(intid, level);
         if matches!(level, LEVEL_HIGH | LEVEL_PULSE) {
             gic.set_spi(intid, true);
         }
@@ -194,6 +223,9 @@ impl Board {
     /// Sends a message that [`Board::can_send_message`].
     pub fn send_message(&self, intid: u32) {
         if let Some(gic) = &self.gic {
+            if let Some(timeline) = &self.timeline {
+                timeline.injected(None, format!("message of INTID {intid}"));
+            }
             gic.send_message(intid);
         }
     }

@@ -1,5 +1,7 @@
 //! The command line.
 
+use crate::boards;
+use crate::partition::Partition;
 use crate::processors::MOST;
 use crate::qos::Class;
 use crate::report::Format;
@@ -37,6 +39,10 @@ pub enum Command {
     ///
     /// Runs nothing and needs no hypervisor.
     Explain(Explain),
+    /// List the seeded bugs: mistakes of a hypervisor that a build with the feature `seeded` makes
+    ///
+    /// `run` and `boot` take one by its name, as --bug.
+    Bugs,
 }
 
 /// What `run` takes.
@@ -53,21 +59,42 @@ pub struct Run {
     /// Print a line for each exit, or for each instruction (on an engine that can)
     #[arg(long, value_name = "WHAT")]
     pub trace: Option<Trace>,
+    /// The board: whose addresses and habits the machines have
+    #[arg(long, value_enum, default_value = "virt")]
+    pub board: boards::Model,
     /// The machines' interrupt controller (default: what each case needs)
     #[arg(long, value_enum, value_name = "WHICH")]
     pub gic: Option<Gic>,
+    /// Keep each case's exits and injected events, so many at most (the first and the last), in
+    /// the outcomes of --format json
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1000", value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    pub events: Option<u32>,
     /// Stop a case after this many seconds
     #[arg(long, value_name = "S", default_value = "10", value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: Duration,
     /// The processor that the guest sees
     #[command(flatten)]
     pub processor: Processor,
+    /// A mistake to make
+    #[command(flatten)]
+    pub seeded: Seeded,
     /// How the results are shown
     #[arg(long, value_enum, default_value = "pretty")]
     pub format: Format,
+    /// Show what the cases measured, too (KTAP and JSON always have it)
+    #[arg(long)]
+    pub figures: bool,
     /// Run cases in this many processes at once
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
+    /// Run only this part of the cases: I/N or count:I/N (every Nth), or hash:I/N (by name)
+    #[arg(long, value_name = "I/N", default_value_t = Partition::WHOLE)]
+    pub partition: Partition,
+    /// Run a case that failed again, this many times at most
+    ///
+    /// One that passes then is flaky: it counts as passed, and is named.
+    #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u32).range(..=100))]
+    pub retries: u32,
 }
 
 /// What `list` takes.
@@ -94,6 +121,9 @@ pub struct Boot {
     /// How many vCPUs the machine has; all but the first wait for PSCI to switch them on
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST)))]
     pub vcpus: u8,
+    /// The board: whose addresses and habits the machine has
+    #[arg(long, value_enum, default_value = "virt")]
+    pub board: boards::Model,
     /// The machine's interrupt controller
     #[arg(long, value_enum, value_name = "WHICH", default_value = "v3")]
     pub gic: Gic,
@@ -113,6 +143,9 @@ pub struct Boot {
     /// The processor that the guest sees
     #[command(flatten)]
     pub processor: Processor,
+    /// A mistake to make
+    #[command(flatten)]
+    pub seeded: Seeded,
     /// Print a line for each exit, or for each instruction (on an engine that can)
     #[arg(long, value_name = "WHAT")]
     pub trace: Option<Trace>,
@@ -141,6 +174,16 @@ pub struct Processor {
     /// Give the guest performance monitors, on the software engine (default: $ANYVISOR_PMU)
     #[arg(long)]
     pub pmu: bool,
+}
+
+/// A bug for the guest to find.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct Seeded {
+    /// Make this mistake, of those that `anyvisor bugs` lists (default: $ANYVISOR_BUG, or none)
+    ///
+    /// Only a build with the feature `seeded` can.
+    #[arg(long, value_name = "NAME")]
+    pub bug: Option<String>,
 }
 
 /// The processors of the software engine.

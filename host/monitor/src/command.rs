@@ -8,12 +8,14 @@ use crate::image::{CaseInfo, Image, ImageError, cases};
 use crate::machine::{Config, Machine, SetupError};
 use crate::qos::Class;
 use crate::ram::RamRange;
-use crate::report::{self, Report, reporter};
+use crate::report::{self, Format, Report, reporter};
 use crate::run::Stop;
 use crate::seam;
+use crate::seeded;
 use crate::select::{NoSuchCase, select};
-use crate::suite::{Suite, Summary};
+use crate::suite::{Outcome, Suite, Summary, Verdict};
 use crate::workers::{self, WorkerError};
+use anyvisor_bugs::ChooseError;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -66,12 +68,18 @@ pub enum UsageError {
         /// What was asked for, and what there is.
         error: NoSuchCase,
     },
+    /// Events have a place in one format only.
+    #[error("--events puts the events into the outcomes of --format json: give both")]
+    EventsNeedJson,
     /// There is no VM to be had.
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// The processor cannot be chosen.
     #[error(transparent)]
     Processor(#[from] seam::ProcessorError),
+    /// The seeded bug cannot be had.
+    #[error(transparent)]
+    Bug(#[from] ChooseError),
     /// The processes of `--jobs`.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -82,21 +90,27 @@ pub enum UsageError {
 /// # Errors
 /// Whatever is wrong before the first case starts, or with the machine.
 pub fn run(args: &Run) -> Result<ExitCode, UsageError> {
+    seeded::choose(&args.seeded)?;
     seam::choose_processor(args.processor)?;
     let file = read(&args.kernel)?;
     let wrong = |error| UsageError::Image { path: args.kernel.clone(), error };
-    let ram = RamRange::new(args.memory);
+    let ram = RamRange::on(args.board, args.memory);
     let image = Image::elf(&file, ram).map_err(wrong)?;
     let all = cases(&file).map_err(wrong)?;
     let chosen = select(&all, &args.cases)
         .map_err(|error| UsageError::Case { path: args.kernel.clone(), error })?;
 
+    let chosen = args.partition.of(chosen, |case| &case.name);
     let trace = args.trace == Some(Trace::Exits);
     let gic = args.gic.map(|gic| gic == Gic::V3);
-    let suite = Suite { image: &image, ram, timeout: args.timeout, gic, trace };
-    let mut report = reporter(args.format);
+    let events = args.events.map(|events| events as usize);
+    if events.is_some() && args.format != Format::Json {
+        return Err(UsageError::EventsNeedJson);
+    }
+    let suite = Suite { image: &image, ram, timeout: args.timeout, gic, trace, events };
+    let mut report = reporter(args.format, args.figures);
     let summary = match args.jobs {
-        1 => run_all(&suite, &chosen, report.as_mut())?,
+        1 => run_all(&suite, &chosen, args.retries, report.as_mut())?,
         _ => workers::run(args, &chosen, report.as_mut())?,
     };
     report.end(&summary);
@@ -106,6 +120,7 @@ pub fn run(args: &Run) -> Result<ExitCode, UsageError> {
 fn run_all(
     suite: &Suite<'_>,
     chosen: &[&CaseInfo],
+    retries: u32,
     report: &mut dyn Report,
 ) -> Result<Summary, UsageError> {
     let start = Instant::now();
@@ -113,7 +128,10 @@ fn run_all(
     report.start(chosen.len());
     for case in chosen {
         report.begin(&case.name);
-        let outcome = suite.run(case)?;
+        let mut outcome = suite.run(case)?;
+        while outcome.verdict == Verdict::Failed && outcome.attempts <= retries {
+            outcome = Outcome { attempts: outcome.attempts + 1, ..suite.run(case)? };
+        }
         summary.add(&outcome);
         report.case(&outcome);
     }
@@ -132,11 +150,14 @@ pub fn list(args: &List) -> Result<ExitCode, UsageError> {
     match args.format {
         ListFormat::Json => {
             for case in &all {
-                let CaseInfo { name, claim, reference, .. } = case;
+                let CaseInfo { name, claim, reference, lesson, .. } = case;
                 let needs = case.needs();
                 say!(
                     "{}",
-                    serde_json::json!({ "name": name, "claim": claim, "reference": reference, "needs": needs })
+                    serde_json::json!({
+                        "name": name, "claim": claim, "reference": reference, "needs": needs,
+                        "lesson": lesson,
+                    })
                 );
             }
         }
@@ -162,9 +183,10 @@ pub fn list(args: &List) -> Result<ExitCode, UsageError> {
 /// # Errors
 /// Whatever is wrong before the guest starts.
 pub fn boot(args: &Boot) -> Result<ExitCode, UsageError> {
+    seeded::choose(&args.seeded)?;
     seam::choose_processor(args.processor)?;
     let file = read(&args.kernel)?;
-    let ram = RamRange::new(args.memory);
+    let ram = RamRange::on(args.board, args.memory);
     let image = Image::any(&file, ram)
         .map_err(|error| UsageError::Image { path: args.kernel.clone(), error })?;
     let config = Config {
@@ -176,6 +198,7 @@ pub fn boot(args: &Boot) -> Result<ExitCode, UsageError> {
         seal: false,
         timeout: args.timeout,
         trace: args.trace == Some(Trace::Exits),
+        events: None,
         qos: &args.qos,
     };
     let mut machine = Machine::new(&config, Console::stdout())?;

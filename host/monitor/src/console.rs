@@ -96,6 +96,12 @@ impl Console {
         matches!(self, Self::Stdout(buffer) if !buffer.is_empty())
     }
 
+    /// What was kept behind the first `told` bytes.
+    pub fn since(&self, told: usize) -> &[u8] {
+        let Self::Capture(kept) = self else { return &[] };
+        kept.get(told..).unwrap_or_default()
+    }
+
     /// What was kept, as text.
     pub fn text(&self) -> String {
         let Self::Capture(kept) = self else { return String::new() };

@@ -24,6 +24,7 @@ use crate::reset::ResetState;
 use crate::run::{Leave, Stop};
 use crate::trap::wfx::Waits;
 use anyvisor_arch::pstate;
+use anyvisor_bugs::{Bug, is};
 use applevisor::prelude::{HypervisorError, Reg, SysReg, Vcpu, VcpuConfig};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -35,6 +36,8 @@ pub struct Cpu {
     pub(crate) board: Arc<Board>,
     pub(crate) number: u8,
     pub(crate) lines: Lines,
+    /// The lines as the timeline has them, see [`crate::watch`].
+    pub(crate) lines_told: Lines,
     pub(crate) expect: Expectations,
     pub(crate) record: Record,
     /// How many times the virtual timer's exit came.
@@ -100,6 +103,7 @@ pub fn live(
         match board.processors.wait(number) {
             Order::Start(start) => {
                 let left = cpu.start(start);
+                cpu.tell_leave(&left);
                 cpu.leave_gic();
                 cpu.halted = !matches!(left, Leave::Off);
                 if let Leave::Stop(stop) = left {
@@ -141,6 +145,7 @@ impl Cpu {
             board: board.clone(),
             number,
             lines: Lines::default(),
+            lines_told: Lines::default(),
             expect: Expectations::default(),
             record: Record::default(),
             vtimer_exits: 0,
@@ -160,6 +165,7 @@ impl Cpu {
         self.waits = Waits::default();
         self.cancel_requested = false;
         self.expect.drop_unmet();
+        self.tell_start(start);
         match self.boot_state(start) {
             Ok(()) => self.run(),
             Err(error) => Stop::Refused(error).into(),
@@ -178,13 +184,16 @@ impl Cpu {
     /// which wants the same: as after reset with the MMU off, EL1h, all interrupts masked, X0
     /// what was given; all other general registers zero.
     fn boot_state(&self, start: Start) -> Result<(), HypervisorError> {
-        self.reset.put_back(&self.vcpu)?;
+        if !is(Bug::CpuOnStateKept) {
+            self.reset.put_back(&self.vcpu)?;
+        }
         for reg in X {
             self.vcpu.set_reg(reg, 0)?;
         }
         self.vcpu.set_reg(Reg::X0, start.context)?;
         self.vcpu.set_reg(Reg::PC, start.entry)?;
-        self.vcpu.set_reg(Reg::CPSR, pstate::RESET)
+        let open = if is(Bug::CpuOnInterruptsOpen) { pstate::I } else { 0 };
+        self.vcpu.set_reg(Reg::CPSR, pstate::RESET & !open)
     }
 
     fn findings(&mut self, registers: bool) -> Findings {

@@ -8,10 +8,11 @@
 //! say, text that waits to be shown) is asked for by [`Devices::take_outputs`]; who asks passes it
 //! on. Without a GIC the lines go nowhere.
 
+use crate::boards::{Plan, UartKind};
 use crate::console::Console;
-use anyvisor_abi::map::{RTC_BASE, RTC_SIZE, SCRATCH_BASE, SCRATCH_SIZE, UART_BASE, UART_SIZE};
+use anyvisor_abi::map::SCRATCH_SIZE;
 use anyvisor_devices::pl011::{self, offset};
-use anyvisor_devices::{Pl011, Pl031, Scratch};
+use anyvisor_devices::{Ns16550, Pl011, Pl031, Scratch};
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Which device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Device {
-    /// The console's PL011.
+    /// The console's UART.
     Uart,
     /// The PL031 clock.
     Rtc,
@@ -29,21 +30,21 @@ pub enum Device {
 
 impl Device {
     /// The device at a guest-physical address, and the offset in it.
-    pub fn at(ipa: u64) -> Option<(Self, u64)> {
+    pub fn at(plan: &Plan, ipa: u64) -> Option<(Self, u64)> {
         let within = |base: u64, size: u64| ipa.checked_sub(base).filter(|offset| *offset < size);
-        if let Some(offset) = within(UART_BASE, UART_SIZE) {
+        if let Some(offset) = within(plan.uart.base, plan.uart.size) {
             Some((Self::Uart, offset))
-        } else if let Some(offset) = within(SCRATCH_BASE, SCRATCH_SIZE) {
+        } else if let Some(offset) = within(plan.scratch, SCRATCH_SIZE) {
             Some((Self::Scratch, offset))
         } else {
-            within(RTC_BASE, RTC_SIZE).map(|offset| (Self::Rtc, offset))
+            plan.rtc.and_then(|rtc| within(rtc.base, rtc.size)).map(|offset| (Self::Rtc, offset))
         }
     }
 
     /// Its name, for people.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Uart => "pl011",
+            Self::Uart => "uart",
             Self::Rtc => "pl031",
             Self::Scratch => "scratch",
         }
@@ -67,7 +68,8 @@ pub struct Outputs {
 /// All of them.
 #[derive(Debug)]
 pub struct Devices {
-    uart: Pl011,
+    uart: Uart,
+    plan: &'static Plan,
     rtc: Pl031,
     scratch: Scratch,
     /// The far end of the UART.
@@ -88,9 +90,10 @@ pub struct Devices {
 impl Devices {
     /// The devices as firmware leaves them: the UART is on, eight bits, with FIFOs, so that a
     /// kernel can print before it has a driver.
-    pub fn new(console: Console) -> Self {
+    pub fn new(console: Console, plan: &'static Plan) -> Self {
         Self {
-            uart: uart(),
+            uart: Uart::new(plan.uart_kind),
+            plan,
             rtc: Pl031::new(seconds()),
             scratch: Scratch::default(),
             console,
@@ -105,7 +108,7 @@ impl Devices {
 
     /// The devices as firmware leaves them, once more; what came in and was not read waits on.
     pub fn reset(&mut self) {
-        self.uart = uart();
+        self.uart = Uart::new(self.plan.uart_kind);
         self.rtc = Pl031::new(seconds());
         self.scratch = Scratch::default();
         self.clock_touched = true;
@@ -152,6 +155,11 @@ impl Devices {
     pub fn read(&mut self, device: Device, offset: u64, bytes: usize) -> u64 {
         match device {
             Device::Scratch => self.scratch.read(offset, bytes),
+            Device::Uart if let Uart::Ns16550(uart) = &mut self.uart => {
+                let value = uart.read(offset).into();
+                self.feed();
+                value
+            }
             _ => {
                 let low = self.read_word(device, offset) >> (8 * (offset & 3));
                 let high = if bytes == 8 { self.read_word(device, offset + 4) } else { 0 };
@@ -164,6 +172,11 @@ impl Devices {
     pub fn write(&mut self, device: Device, offset: u64, bytes: usize, value: u64) {
         match device {
             Device::Scratch => self.scratch.write(offset, bytes, value),
+            Device::Uart if let Uart::Ns16550(uart) = &mut self.uart => {
+                if let Some(sent) = uart.write(offset, value as u8) {
+                    self.console.put(&[sent]);
+                }
+            }
             _ if offset & 3 != 0 => {}
             _ => {
                 let keep = u64::MAX >> (64 - 8 * bytes);
@@ -185,7 +198,8 @@ impl Devices {
     fn read_word(&mut self, device: Device, offset: u64) -> u32 {
         match device {
             Device::Uart => {
-                let word = self.uart.read(offset & !3);
+                let Uart::Pl011(uart) = &mut self.uart else { return 0 };
+                let word = uart.read(offset & !3);
                 if !self.input.is_empty() {
                     self.feed(); // a byte was read: there may be room for another
                 }
@@ -202,7 +216,8 @@ impl Devices {
     fn write_word(&mut self, device: Device, offset: u64, word: u32) {
         match device {
             Device::Uart => {
-                let sent = self.uart.write(offset, word);
+                let Uart::Pl011(uart) = &mut self.uart else { return };
+                let sent = uart.write(offset, word);
                 if !sent.as_slice().is_empty() {
                     self.console.put(sent.as_slice());
                 }
@@ -230,12 +245,46 @@ impl Devices {
     }
 }
 
-/// A UART as firmware leaves it.
-fn uart() -> Pl011 {
-    let mut uart = Pl011::default();
-    uart.write(offset::LCR_H, pl011::LCR_H_WLEN_8 | pl011::LCR_H_FEN);
-    uart.write(offset::CR, pl011::CR_UARTEN | pl011::CR_TXE | pl011::CR_RXE);
-    uart
+/// The UART that the board has.
+#[derive(Debug)]
+enum Uart {
+    Pl011(Pl011),
+    Ns16550(Ns16550),
+}
+
+impl Uart {
+    /// A UART as firmware leaves it.
+    fn new(kind: UartKind) -> Self {
+        if kind == UartKind::Ns16550 {
+            return Self::Ns16550(Ns16550::default());
+        }
+        let mut uart = Pl011::default();
+        uart.write(offset::LCR_H, pl011::LCR_H_WLEN_8 | pl011::LCR_H_FEN);
+        uart.write(offset::CR, pl011::CR_UARTEN | pl011::CR_TXE | pl011::CR_RXE);
+        Self::Pl011(uart)
+    }
+
+    fn line(&self) -> bool {
+        match self {
+            Self::Pl011(uart) => uart.line(),
+            Self::Ns16550(uart) => uart.line(),
+        }
+    }
+
+    fn can_receive(&self) -> bool {
+        match self {
+            Self::Pl011(uart) => uart.can_receive(),
+            Self::Ns16550(uart) => uart.can_receive(),
+        }
+    }
+
+    fn receive(&mut self, byte: u8) {
+        match self {
+            // What does not fit was asked for before.
+            Self::Pl011(uart) => drop(uart.receive(byte)),
+            Self::Ns16550(uart) => uart.receive(byte),
+        }
+    }
 }
 
 /// The host's seconds since 1970, and the part of the next one that has passed; a clock before
@@ -252,20 +301,22 @@ fn seconds() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boards::Model;
+    use anyvisor_abi::map::{RTC_BASE, SCRATCH_BASE, UART_BASE};
     use std::sync::mpsc::sync_channel;
 
     fn devices() -> Devices {
-        Devices::new(Console::capture())
+        Devices::new(Console::capture(), Model::Virt.plan())
     }
 
     #[test]
     fn addresses_belong_to_devices_as_the_map_says() {
-        assert_eq!(Device::at(UART_BASE), Some((Device::Uart, 0)));
-        assert_eq!(Device::at(UART_BASE + 0xfff), Some((Device::Uart, 0xfff)));
-        assert_eq!(Device::at(UART_BASE - 1), None);
-        assert_eq!(Device::at(RTC_BASE + 4), Some((Device::Rtc, 4)));
-        assert_eq!(Device::at(SCRATCH_BASE + 8), Some((Device::Scratch, 8)));
-        assert_eq!(Device::at(SCRATCH_BASE + SCRATCH_SIZE), None);
+        assert_eq!(Device::at(Model::Virt.plan(), UART_BASE), Some((Device::Uart, 0)));
+        assert_eq!(Device::at(Model::Virt.plan(), UART_BASE + 0xfff), Some((Device::Uart, 0xfff)));
+        assert_eq!(Device::at(Model::Virt.plan(), UART_BASE - 1), None);
+        assert_eq!(Device::at(Model::Virt.plan(), RTC_BASE + 4), Some((Device::Rtc, 4)));
+        assert_eq!(Device::at(Model::Virt.plan(), SCRATCH_BASE + 8), Some((Device::Scratch, 8)));
+        assert_eq!(Device::at(Model::Virt.plan(), SCRATCH_BASE + SCRATCH_SIZE), None);
     }
 
     #[test]
@@ -301,7 +352,7 @@ mod tests {
 
     #[test]
     fn text_without_an_end_of_line_is_told_once() {
-        let mut devices = Devices::new(Console::Stdout(Vec::new()));
+        let mut devices = Devices::new(Console::Stdout(Vec::new()), Model::Virt.plan());
         devices.write(Device::Uart, offset::DR, 1, b'>'.into());
         assert!(devices.take_outputs().text);
         devices.write(Device::Uart, offset::DR, 1, b' '.into());
@@ -343,5 +394,19 @@ mod tests {
         assert!(told.try_recv().is_ok());
         let empty = u64::from(pl011::FR_RXFE);
         assert_eq!(devices.read(Device::Uart, offset::FR, 4) & empty, empty);
+    }
+
+    #[test]
+    fn a_board_with_a_16550_prints_and_hears_by_it() {
+        let plan = Model::Firecracker.plan();
+        let mut devices = Devices::new(Console::capture(), plan);
+        let (device, offset) = Device::at(plan, plan.uart.base).unwrap();
+        assert_eq!((device, offset), (Device::Uart, 0));
+        devices.write(device, 0, 1, b'x'.into());
+        assert_eq!(devices.console.text(), "x");
+        devices.input(b"y", None);
+        assert_eq!(devices.read(device, 5, 1) & 1, 1, "LSR.DR");
+        assert_eq!(devices.read(device, 0, 1), u64::from(b'y'));
+        assert_eq!(devices.read(device, 5, 1) & 1, 0);
     }
 }

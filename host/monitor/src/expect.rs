@@ -92,6 +92,12 @@ impl fmt::Display for Expected {
     }
 }
 
+/// The fields' names.
+fn names(differences: u64) -> impl Iterator<Item = &'static str> {
+    let set = field::NAMES.iter().filter(move |(bit, _)| differences & bit != 0);
+    set.map(|(_, name)| *name)
+}
+
 /// What was recorded of the last announced exit: EXIT_RECORD's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Verdict {
@@ -130,6 +136,16 @@ impl Expectations {
         self.armed.is_some()
     }
 
+    /// What is announced.
+    pub fn announced(&self) -> Option<Expected> {
+        self.armed
+    }
+
+    /// The names of the fields in which the last checked exit differed.
+    pub fn differing(&self) -> impl Iterator<Item = &'static str> {
+        names(self.record.differences)
+    }
+
     /// EXPECT_EXIT.
     pub fn arm(&mut self, expected: Expected) {
         self.complain_unmet("before the next one was announced");
@@ -157,8 +173,7 @@ impl Expectations {
         if differences == 0 {
             return Next::After(expected.after);
         }
-        let names = field::NAMES.iter().filter(|(bit, _)| differences & bit != 0);
-        let names: Vec<_> = names.map(|(_, name)| *name).collect();
+        let names: Vec<_> = names(differences).collect();
         self.complain(format!(
             "expected an exit with {expected}; the exit differs in {}: {}, FAR {:#x}, IPA {:#x}, PC {:#x}",
             names.join(", "),

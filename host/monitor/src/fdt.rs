@@ -9,6 +9,7 @@
 //! Without a GIC no node has `interrupts`, and a guest that looks for a GIC finds none. The
 //! timer's node is there for its compatible string alone.
 
+use crate::boards::{Place, Stdout, UartKind};
 use crate::gic::Layout;
 use crate::processors::mpidr;
 use crate::ram::RamRange;
@@ -18,6 +19,8 @@ use vm_fdt::{Error, FdtWriter};
 /// The UART's input clock. Its value matters to a driver that computes a divisor; no baud rate
 /// is modelled.
 const UART_CLOCK_HZ: u32 = 24_000_000;
+/// The 16550's, as in a PC.
+const NS16550_CLOCK_HZ: u32 = 1_843_200;
 /// Phandle of the clock that the PrimeCell devices name.
 const CLOCK: u32 = 1;
 /// Phandle of the interrupt controller.
@@ -30,6 +33,8 @@ const SPI: u32 = 0;
 const PPI: u32 = 1;
 /// Level-sensitive, active high.
 const LEVEL_HIGH: u32 = 4;
+/// A rising edge.
+const EDGE_RISING: u32 = 1;
 
 /// What the tree is about.
 #[derive(Clone, Copy, Debug)]
@@ -50,36 +55,46 @@ pub struct Platform<'a> {
 /// Boot arguments with a zero byte in them.
 pub fn build(platform: &Platform<'_>) -> Result<Vec<u8>, Error> {
     let Platform { ram, vcpus, bootargs, gic } = *platform;
-    let uart_path = format!("/pl011@{:x}", map::UART_BASE);
+    let plan = ram.plan;
+    let uart_path = format!("/{}@{:x}", plan.uart.node, plan.uart.base);
     let mut fdt = FdtWriter::new()?;
     let root = fdt.begin_node("")?;
     fdt.property_u32("#address-cells", 2)?;
     fdt.property_u32("#size-cells", 2)?;
-    fdt.property_string("compatible", "anyvisor,virt")?;
-    fdt.property_string("model", "anyvisor,virt")?;
+    fdt.property_string("compatible", plan.compatible)?;
+    fdt.property_string("model", &format!("anyvisor,{}", plan.name))?;
     if gic.is_some() {
         fdt.property_u32("interrupt-parent", INTC)?;
     }
 
-    let aliases = fdt.begin_node("aliases")?;
-    fdt.property_string("serial0", &uart_path)?;
-    fdt.end_node(aliases)?;
+    if plan.stdout != Stdout::Unsaid {
+        let aliases = fdt.begin_node("aliases")?;
+        fdt.property_string("serial0", &uart_path)?;
+        fdt.end_node(aliases)?;
+    }
 
     let chosen = fdt.begin_node("chosen")?;
     fdt.property_string("bootargs", bootargs)?;
-    fdt.property_string("stdout-path", &uart_path)?;
+    match plan.stdout {
+        Stdout::Path => fdt.property_string("stdout-path", &uart_path)?,
+        Stdout::Alias => fdt.property_string("stdout-path", "serial0")?,
+        Stdout::Unsaid => {}
+    }
     fdt.end_node(chosen)?;
 
-    let memory = fdt.begin_node(&format!("memory@{:x}", ram.base))?;
+    let memory = match plan.memory_node {
+        Some(name) => fdt.begin_node(name)?,
+        None => fdt.begin_node(&format!("memory@{:x}", ram.base))?,
+    };
     fdt.property_string("device_type", "memory")?;
     fdt.property_array_u64("reg", &[ram.base, ram.size])?;
     fdt.end_node(memory)?;
 
-    cpus(&mut fdt, vcpus)?;
+    cpus(&mut fdt, vcpus, plan.cpu_cells)?;
 
     let psci = fdt.begin_node("psci")?;
-    let versions = ["arm,psci-1.0", "arm,psci-0.2"].map(String::from);
-    fdt.property_string_list("compatible", versions.into())?;
+    let versions = plan.psci.iter().map(|version| (*version).into()).collect();
+    fdt.property_string_list("compatible", versions)?;
     fdt.property_string("method", "hvc")?;
     fdt.end_node(psci)?;
 
@@ -109,35 +124,33 @@ pub fn build(platform: &Platform<'_>) -> Result<Vec<u8>, Error> {
     fdt.property_phandle(CLOCK)?;
     fdt.end_node(clock)?;
 
-    for device in [
-        Primecell {
-            name: "pl011",
-            place: [map::UART_BASE, map::UART_SIZE],
-            clocks: &["uartclk", "apb_pclk"],
-            interrupt: gic.map(|_| map::UART_SPI),
-        },
-        Primecell {
-            name: "pl031",
-            place: [map::RTC_BASE, map::RTC_SIZE],
-            clocks: &["apb_pclk"],
-            interrupt: gic.map(|_| map::RTC_SPI),
-        },
-    ] {
-        primecell(&mut fdt, &device)?;
+    let flags = if plan.uart_edge { EDGE_RISING } else { LEVEL_HIGH };
+    let interrupt = gic.map(|_| [SPI, plan.uart.spi, flags]);
+    match plan.uart_kind {
+        UartKind::Pl011 => {
+            let clocks: &[&str] = &["uartclk", "apb_pclk"];
+            primecell(&mut fdt, &Primecell { kind: "pl011", place: plan.uart, clocks, interrupt })?;
+        }
+        UartKind::Ns16550 => ns16550(&mut fdt, plan.uart, interrupt)?,
+    }
+    if let Some(place) = plan.rtc {
+        let interrupt = gic.map(|_| [SPI, place.spi, LEVEL_HIGH]);
+        let clocks = &["apb_pclk"];
+        primecell(&mut fdt, &Primecell { kind: "pl031", place, clocks, interrupt })?;
     }
 
-    let scratch = fdt.begin_node(&format!("scratch@{:x}", map::SCRATCH_BASE))?;
+    let scratch = fdt.begin_node(&format!("scratch@{:x}", plan.scratch))?;
     fdt.property_string("compatible", map::SCRATCH_COMPATIBLE)?;
-    fdt.property_array_u64("reg", &[map::SCRATCH_BASE, map::SCRATCH_SIZE])?;
+    fdt.property_array_u64("reg", &[plan.scratch, map::SCRATCH_SIZE])?;
     fdt.end_node(scratch)?;
 
     fdt.end_node(root)?;
     fdt.finish()
 }
 
-fn cpus(fdt: &mut FdtWriter, vcpus: u8) -> Result<(), Error> {
+fn cpus(fdt: &mut FdtWriter, vcpus: u8, cells: u32) -> Result<(), Error> {
     let cpus = fdt.begin_node("cpus")?;
-    fdt.property_u32("#address-cells", 1)?;
+    fdt.property_u32("#address-cells", cells)?;
     fdt.property_u32("#size-cells", 0)?;
     // A cpu node's reg is its affinity fields (the binding arm/cpus), here Aff1 and Aff0.
     for n in 0..vcpus {
@@ -146,7 +159,10 @@ fn cpus(fdt: &mut FdtWriter, vcpus: u8) -> Result<(), Error> {
         fdt.property_string("device_type", "cpu")?;
         fdt.property_string("compatible", "arm,armv8")?;
         fdt.property_string("enable-method", "psci")?;
-        fdt.property_u32("reg", affinity)?;
+        match cells {
+            1 => fdt.property_u32("reg", affinity)?,
+            _ => fdt.property_u64("reg", affinity.into())?,
+        }
         fdt.end_node(cpu)?;
     }
     fdt.end_node(cpus)
@@ -166,7 +182,7 @@ fn intc(fdt: &mut FdtWriter, layout: &Layout) -> Result<(), Error> {
     fdt.property_u32("#size-cells", 2)?;
     fdt.property_null("ranges")?;
     fdt.property_phandle(INTC)?;
-    if !message_intids.is_empty() {
+    if layout.has_messages && !message_intids.is_empty() {
         let frame = fdt.begin_node(&format!("v2m@{:x}", messages.base))?;
         fdt.property_string("compatible", "arm,gic-v2m-frame")?;
         fdt.property_null("msi-controller")?;
@@ -180,32 +196,44 @@ fn intc(fdt: &mut FdtWriter, layout: &Layout) -> Result<(), Error> {
 
 /// A device of Arm's PrimeCell kind.
 struct Primecell<'a> {
-    name: &'a str,
-    /// Address and size.
-    place: [u64; 2],
+    kind: &'a str,
+    place: Place,
     /// The names of its clocks.
     clocks: &'a [&'a str],
-    /// Its SPI's number.
-    interrupt: Option<u32>,
+    /// Its interrupt's cells.
+    interrupt: Option<[u32; 3]>,
 }
 
 fn primecell(fdt: &mut FdtWriter, device: &Primecell<'_>) -> Result<(), Error> {
-    let Primecell { name, place, clocks, interrupt } = device;
-    let node = fdt.begin_node(&format!("{name}@{:x}", place[0]))?;
-    let kinds = [format!("arm,{name}"), "arm,primecell".into()];
+    let Primecell { kind, place, clocks, interrupt } = device;
+    let node = fdt.begin_node(&format!("{}@{:x}", place.node, place.base))?;
+    let kinds = [format!("arm,{kind}"), "arm,primecell".into()];
     fdt.property_string_list("compatible", kinds.into())?;
-    fdt.property_array_u64("reg", place)?;
-    if let Some(number) = interrupt {
-        fdt.property_array_u32("interrupts", &[SPI, *number, LEVEL_HIGH])?;
+    fdt.property_array_u64("reg", &[place.base, place.size])?;
+    if let Some(cells) = interrupt {
+        fdt.property_array_u32("interrupts", cells)?;
     }
     fdt.property_string_list("clock-names", clocks.iter().map(|c| (*c).into()).collect())?;
     fdt.property_array_u32("clocks", &vec![CLOCK; clocks.len()])?;
     fdt.end_node(node)
 }
 
+/// A 16550 (the binding 8250); `reg-shift` and `reg-io-width` are what they are if not said.
+fn ns16550(fdt: &mut FdtWriter, place: Place, interrupt: Option<[u32; 3]>) -> Result<(), Error> {
+    let node = fdt.begin_node(&format!("{}@{:x}", place.node, place.base))?;
+    fdt.property_string("compatible", "ns16550a")?;
+    fdt.property_array_u64("reg", &[place.base, place.size])?;
+    if let Some(cells) = interrupt {
+        fdt.property_array_u32("interrupts", &cells)?;
+    }
+    fdt.property_u32("clock-frequency", NS16550_CLOCK_HZ)?;
+    fdt.end_node(node)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boards::Model;
     use crate::gic::{Geometry, Shape};
 
     fn platform(bootargs: &str) -> Platform<'_> {
@@ -220,7 +248,7 @@ mod tests {
             messages: shape(0x1000),
             spis: 32..1020,
         };
-        Layout::place(&geometry).unwrap()
+        Layout::place(Model::Virt.plan(), &geometry).unwrap()
     }
 
     fn has(blob: &[u8], bytes: &[u8]) -> bool {

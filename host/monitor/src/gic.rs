@@ -12,6 +12,7 @@
 //! and the guest learns it from the FDT. (Sizes of Apple's: 64 KiB, 32 MiB and 64 KiB have been
 //! seen; 32 MiB of redistributors do not fit below the UART.)
 
+use crate::boards::{Plan, Redistributors};
 use anyvisor_abi::map;
 use applevisor::prelude::{
     GicConfig, GicEnabled, GicMsiReg, HypervisorError, VirtualMachine, VirtualMachineConfig,
@@ -107,31 +108,42 @@ pub struct Layout {
     pub message_intids: Range<u32>,
     /// The INTIDs of SPIs, messages included.
     pub spis: Range<u32>,
+    /// Whether the guest is told of the MSI frame.
+    pub has_messages: bool,
 }
 
 impl Layout {
     /// Finds a place for each frame; `None` if there is too little below RAM.
-    pub fn place(geometry: &Geometry) -> Option<Self> {
+    pub fn place(plan: &Plan, geometry: &Geometry) -> Option<Self> {
+        let device = |base, size| Frame { base, size };
         let mut taken = vec![
-            Frame { base: map::UART_BASE, size: map::UART_SIZE },
-            Frame { base: map::RTC_BASE, size: map::RTC_SIZE },
+            device(plan.uart.base, plan.uart.size),
             Frame {
                 base: map::VIRTIO_BASE,
                 size: map::VIRTIO_STRIDE * u64::from(map::VIRTIO_SLOTS),
             },
-            Frame { base: map::SCRATCH_BASE, size: map::SCRATCH_SIZE },
-            Frame { base: map::FIRMWARE_BASE, size: map::STAGE2_GRANULE },
+            device(plan.scratch, map::SCRATCH_SIZE),
+            device(Plan::FIRMWARE, map::STAGE2_GRANULE),
         ];
+        taken.extend(plan.rtc.map(|rtc| device(rtc.base, rtc.size)));
         let mut put = |wanted: u64, shape: Shape| {
-            let frame = place(wanted, shape, &taken)?;
+            let frame = place(wanted, shape, &taken, plan.ram)?;
             taken.push(frame);
             Some(frame)
         };
+        let redistributors = match plan.redistributors {
+            Redistributors::From(base) => base,
+            Redistributors::UpTo(end) => {
+                let Shape { size, alignment } = geometry.redistributors;
+                end.saturating_sub(size) / alignment * alignment
+            }
+        };
         Some(Self {
-            distributor: put(map::GICD_BASE, geometry.distributor)?,
+            distributor: put(plan.distributor, geometry.distributor)?,
+            redistributors: put(redistributors, geometry.redistributors)?,
             messages: put(map::MSI_BASE, geometry.messages)?,
-            redistributors: put(map::GICR_BASE, geometry.redistributors)?,
             message_intids: messages(&geometry.spis),
+            has_messages: plan.messages,
             spis: geometry.spis.clone(),
         })
     }
@@ -143,10 +155,10 @@ impl Layout {
 }
 
 /// A place for a frame: at `wanted`, or else the lowest one from [`map::SPILL_BASE`] on.
-fn place(wanted: u64, shape: Shape, taken: &[Frame]) -> Option<Frame> {
+fn place(wanted: u64, shape: Shape, taken: &[Frame], ram: u64) -> Option<Frame> {
     let free = |base: u64| {
         let frame = Frame { base, size: shape.size };
-        let below_ram = frame.end() <= map::RAM_BASE;
+        let below_ram = frame.end() <= ram;
         let clear = taken.iter().all(|other| !frame.overlaps(*other));
         (base.is_multiple_of(shape.alignment) && below_ram && clear).then_some(frame)
     };
@@ -177,8 +189,8 @@ impl Gic {
     ///
     /// # Errors
     /// The framework's; `NoResources` if there is no place for the frames.
-    pub fn with_vm() -> Result<Self, HypervisorError> {
-        let layout = Layout::place(&Geometry::of_the_framework()?);
+    pub fn with_vm(plan: &Plan) -> Result<Self, HypervisorError> {
+        let layout = Layout::place(plan, &Geometry::of_the_framework()?);
         let layout = layout.ok_or(HypervisorError::NoResources)?;
         let mut config = GicConfig::new();
         config.set_distributor_base(layout.distributor.base)?;
@@ -229,6 +241,7 @@ impl Gic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boards::Model;
 
     const KIB64: Shape = Shape { size: 0x1_0000, alignment: 0x1_0000 };
 
@@ -243,7 +256,8 @@ mod tests {
 
     #[test]
     fn frames_that_fit_stand_where_the_map_says() {
-        let layout = Layout::place(&geometry(0x1_0000, 64 << 17, 0x1000)).unwrap();
+        let layout =
+            Layout::place(Model::Virt.plan(), &geometry(0x1_0000, 64 << 17, 0x1000)).unwrap();
         assert_eq!(layout.distributor.base, map::GICD_BASE);
         assert_eq!(layout.messages.base, map::MSI_BASE);
         assert_eq!(layout.redistributors, Frame { base: map::GICR_BASE, size: 64 << 17 });
@@ -252,10 +266,12 @@ mod tests {
 
     #[test]
     fn frames_that_do_not_fit_stand_between_the_devices_and_ram_without_overlap() {
-        let layout = Layout::place(&geometry(0x1_0000, 32 << 20, 0x1_0000)).unwrap();
+        let layout =
+            Layout::place(Model::Virt.plan(), &geometry(0x1_0000, 32 << 20, 0x1_0000)).unwrap();
         assert_eq!(layout.distributor.base, map::GICD_BASE);
         assert_eq!(layout.redistributors.base, map::SPILL_BASE);
-        let layout = Layout::place(&geometry(16 << 20, 32 << 20, 16 << 20)).unwrap();
+        let layout =
+            Layout::place(Model::Virt.plan(), &geometry(16 << 20, 32 << 20, 16 << 20)).unwrap();
         let frames = [layout.distributor, layout.messages, layout.redistributors];
         for (n, frame) in frames.iter().enumerate() {
             assert!(frame.base >= map::GICD_BASE && frame.end() <= map::RAM_BASE, "{frame:x?}");
@@ -265,10 +281,10 @@ mod tests {
 
     #[test]
     fn frames_that_fit_nowhere_have_no_place() {
-        assert_eq!(Layout::place(&geometry(0x1_0000, 1 << 40, 0x1000)), None);
-        assert_eq!(Layout::place(&geometry(u64::MAX, 1 << 20, 0x1000)), None);
+        assert_eq!(Layout::place(Model::Virt.plan(), &geometry(0x1_0000, 1 << 40, 0x1000)), None);
+        assert_eq!(Layout::place(Model::Virt.plan(), &geometry(u64::MAX, 1 << 20, 0x1000)), None);
         let aligned = Shape { size: 0x1000, alignment: 1 << 40 };
-        assert_eq!(place(map::MSI_BASE, aligned, &[]), None);
+        assert_eq!(place(map::MSI_BASE, aligned, &[], map::RAM_BASE), None);
     }
 
     #[test]
@@ -277,7 +293,8 @@ mod tests {
         assert_eq!(messages(&(32..256)), 192..256);
         assert_eq!(messages(&(32..64)), 32..64);
         assert!(messages(&(32..40)).is_empty());
-        let layout = Layout::place(&geometry(0x1_0000, 64 << 17, 0x1000)).unwrap();
+        let layout =
+            Layout::place(Model::Virt.plan(), &geometry(0x1_0000, 64 << 17, 0x1000)).unwrap();
         assert!(layout.is_line(33) && layout.is_line(1019));
         assert!(!layout.is_line(928) && !layout.is_line(31) && !layout.is_line(1020));
     }

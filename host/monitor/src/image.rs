@@ -19,8 +19,10 @@ mod tests;
 
 pub use cases::{CaseInfo, cases};
 
+use crate::boards::FdtPlace;
 use crate::ram::{Perms, RamRange};
 use anyvisor_abi::case::CaseError;
+use anyvisor_abi::lesson::LessonError;
 use anyvisor_abi::map::FDT_SPACE;
 
 /// A kernel, ready to be copied into RAM.
@@ -37,6 +39,8 @@ pub struct Image<'a> {
 pub struct Segment<'a> {
     /// Guest-physical address.
     pub ipa: u64,
+    /// Its address as linked, which debug information goes by.
+    pub linked: u64,
     /// Bytes in memory: those of `data`, then zeros.
     pub size: u64,
     /// The bytes that the file has.
@@ -163,9 +167,34 @@ pub enum ImageError {
     /// A case table that cannot be read.
     #[error("section .cases: {0}")]
     Cases(#[from] CaseError),
+    /// Lessons that cannot be read, or are not of these cases.
+    #[error("section .lessons: {0}")]
+    Lessons(#[from] LessonsError),
+}
+
+/// What is wrong with the section `.lessons`.
+#[derive(Debug, thiserror::Error)]
+pub enum LessonsError {
+    /// It is malformed.
+    #[error(transparent)]
+    Records(#[from] LessonError),
+    /// A name that no case has.
+    #[error("a lesson is of {0:?}, which is no case of this kernel")]
+    NoCase(String),
+    /// A case with two lessons.
+    #[error("{0} has two lessons")]
+    Twice(String),
+    /// A case without one.
+    #[error("{0} has no lesson")]
+    NoLesson(String),
 }
 
 impl<'a> Image<'a> {
+    /// The address after its last.
+    pub fn end(&self) -> u64 {
+        self.segments.iter().map(Segment::end).max().unwrap_or(0)
+    }
+
     /// Reads an ELF file.
     ///
     /// # Errors
@@ -211,9 +240,20 @@ impl<'a> Image<'a> {
             }
         }
         let end = segments.last().ok_or(ImageError::NoSegments)?.end();
-        if end > ram.fdt() {
+        let (fdt, first) = (ram.fdt(end), &segments[0]);
+        let no_room = match ram.plan.fdt {
+            FdtPlace::End => end > fdt,
+            FdtPlace::BehindKernel => fdt + FDT_SPACE > ram.end(),
+            FdtPlace::Start => end > ram.end(),
+        };
+        if no_room {
             let need = end - ram.base + FDT_SPACE;
             return Err(ImageError::TooLittleMemory { end, ram, need });
+        }
+        if ram.plan.fdt == FdtPlace::Start && first.ipa < fdt + FDT_SPACE {
+            let (second, second_end) = (first.ipa, first.end());
+            let first_end = fdt + FDT_SPACE;
+            return Err(ImageError::Overlap { first: fdt, first_end, second, second_end });
         }
         Ok(segments)
     }

@@ -5,13 +5,19 @@
 //! 1..3
 //! ok 1 exception.svc_el1
 //! # a diagnostic belongs to the result that follows it
+//! # figure latency 1200 ns
 //! not ok 2 exception.data_abort # reason
 //! ok 3 virq.irq_unmasked # SKIP needs services
 //! Bail out! reason
 //! ```
 //!
+//! A diagnostic that begins with the word `figure` is a measurement: a name, a value and a unit, and
+//! nothing else.
+//!
 //! A number may come twice: a case whose last act is to end the machine reports its success
 //! before; if it comes back it reports its failure too, and the later line counts.
+
+use crate::timeline::Figure;
 
 /// What a guest said of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +31,7 @@ pub enum Said {
 }
 
 /// A result line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CaseLine {
     /// Its number in the plan, from 1.
     pub number: usize,
@@ -35,10 +41,12 @@ pub struct CaseLine {
     pub said: Said,
     /// The diagnostics before it, without their `# `.
     pub diagnostics: Vec<String>,
+    /// The figures before it.
+    pub figures: Vec<Figure>,
 }
 
 /// A whole report.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GuestReport {
     /// The results, in order; of a number that came twice, the later one.
     pub results: Vec<CaseLine>,
@@ -61,6 +69,7 @@ impl GuestReport {
 pub fn parse(text: &str) -> GuestReport {
     let mut report = GuestReport::default();
     let (mut version, mut plan) = (false, None);
+    let mut figures = Vec::new();
     let lines = text.lines().map(|line| line.trim_end_matches('\r'));
     for line in lines.filter(|line| !line.trim().is_empty()) {
         if line == "KTAP version 1" {
@@ -73,12 +82,18 @@ pub fn parse(text: &str) -> GuestReport {
         } else if let Some(reason) = line.strip_prefix("Bail out!") {
             report.bail = Some(reason.trim().into());
         } else if let Some(diagnostic) = line.strip_prefix('#') {
-            report.trailing.push(diagnostic.strip_prefix(' ').unwrap_or(diagnostic).into());
+            let diagnostic = diagnostic.strip_prefix(' ').unwrap_or(diagnostic);
+            match figure(diagnostic, &figures) {
+                Some(Ok(figure)) => figures.push(figure),
+                Some(Err(problem)) => report.problems.push(problem),
+                None => report.trailing.push(diagnostic.into()),
+            }
         } else if let Some(count) = line.strip_prefix("1..").and_then(|n| n.parse::<usize>().ok()) {
             if plan.replace(count).is_some() {
                 report.problems.push("a second plan".into());
             }
-        } else if let Some(result) = result_line(line) {
+        } else if let Some(mut result) = result_line(line) {
+            result.figures = std::mem::take(&mut figures);
             add(&mut report, result);
         } else {
             report.problems.push(format!("neither a result nor a diagnostic: {line:?}"));
@@ -92,7 +107,25 @@ pub fn parse(text: &str) -> GuestReport {
         }
         Some(_) => {}
     }
+    for Figure { name, .. } in figures {
+        report.problems.push(format!("no result behind the figure {name}"));
+    }
     report
+}
+
+/// A figure, if the diagnostic is meant as one; two of a case have two names.
+///
+/// # Errors
+/// What is wrong with it, as text.
+pub fn figure(diagnostic: &str, before: &[Figure]) -> Option<Result<Figure, String>> {
+    let (word, rest) = diagnostic.split_once(' ').unwrap_or((diagnostic, ""));
+    (word == "figure").then(|| {
+        let figure: Figure = rest.parse().map_err(|error| format!("{error}"))?;
+        if before.iter().any(|other| other.name == figure.name) {
+            return Err(format!("a second figure {}", figure.name));
+        }
+        Ok(figure)
+    })
 }
 
 fn add(report: &mut GuestReport, mut result: CaseLine) {
@@ -101,6 +134,7 @@ fn add(report: &mut GuestReport, mut result: CaseLine) {
     match report.results.last_mut() {
         Some(last) if last.number == result.number && last.name == result.name => {
             last.diagnostics.append(&mut result.diagnostics);
+            last.figures.append(&mut result.figures);
             last.said = result.said;
         }
         _ => {
@@ -114,7 +148,7 @@ fn add(report: &mut GuestReport, mut result: CaseLine) {
 }
 
 /// `ok N name`, `not ok N name # reason`, `ok N name # SKIP reason`.
-fn result_line(line: &str) -> Option<CaseLine> {
+pub fn result_line(line: &str) -> Option<CaseLine> {
     let (ok, rest) = match line.strip_prefix("not ok ") {
         Some(rest) => (false, rest),
         None => (true, line.strip_prefix("ok ")?),
@@ -132,7 +166,8 @@ fn result_line(line: &str) -> Option<CaseLine> {
         (false, reason) => Said::NotOk(reason.unwrap_or_default().into()),
     };
     let name = name.trim().to_string();
-    Some(CaseLine { number: number.parse().ok()?, name, said, diagnostics: Vec::new() })
+    let number = number.parse().ok()?;
+    Some(CaseLine { number, name, said, diagnostics: Vec::new(), figures: Vec::new() })
 }
 
 #[cfg(test)]
@@ -156,6 +191,20 @@ mod tests {
     }
 
     #[test]
+    fn figures_belong_to_the_result_behind_them() {
+        let report = parse(
+            "KTAP version 1\n1..2\n# figure latency 1200 ns\n# figure drift -0.5 ppm\n# x\n\
+             ok 1 a.b\n# figures are no figure\nok 2 a.c\n",
+        );
+        assert_eq!(report.problems, Vec::<String>::new());
+        let [first, second] = &report.results[..] else { panic!("two results") };
+        let figures: Vec<String> = first.figures.iter().map(Figure::to_string).collect();
+        assert_eq!(figures, ["latency 1200 ns", "drift -0.5 ppm"]);
+        assert_eq!(first.diagnostics, ["x"]);
+        assert_eq!((second.figures.len(), second.diagnostics.len()), (0, 1));
+    }
+
+    #[test]
     fn of_a_number_that_comes_twice_the_later_line_counts() {
         let report = parse("KTAP version 1\n1..1\nok 1 off\n# came back\nnot ok 1 off # why\n");
         assert_eq!(report.problems, Vec::<String>::new());
@@ -173,6 +222,14 @@ mod tests {
             ("KTAP version 1\n1..1\nok 1 a\nhm\n", "neither a result nor a diagnostic: \"hm\""),
             ("KTAP version 1\n1..0\n1..0\n", "a second plan"),
             ("KTAP version 1\n1..1\nok x a\n", "neither"),
+            ("KTAP version 1\n1..1\n# figure a 1\nok 1 a\n", "a figure has a name"),
+            ("KTAP version 1\n1..1\n# figure\nok 1 a\n", "a figure has a name"),
+            ("KTAP version 1\n1..1\n# figure a x ns\nok 1 a\n", "a figure's value"),
+            ("KTAP version 1\n1..1\nok 1 a\n# figure a 1 ns\n", "no result behind the figure a"),
+            (
+                "KTAP version 1\n1..1\n# figure a 1 ns\n# figure a 2 ns\nok 1 a\n",
+                "a second figure a",
+            ),
         ] {
             let problems = parse(text).problems;
             assert!(problems.iter().any(|p| p.contains(problem)), "{text:?}: {problems:?}");

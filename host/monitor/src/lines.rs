@@ -11,6 +11,7 @@
 //! is therefore presented again at every entry, until its source lowers it.
 
 use anyvisor_abi::service::{LEVEL_HIGH, LEVEL_PULSE, LINE_FIQ, LINE_IRQ};
+use anyvisor_bugs::{Bug, is};
 use applevisor::prelude::{HypervisorError, InterruptType, Vcpu};
 
 /// Apple's IRQ.
@@ -71,6 +72,27 @@ impl Lines {
         (self.irq.held || self.irq.pulse || self.timer, self.fiq.held || self.fiq.pulse)
     }
 
+    /// What is new since the lines were as `before`, in words.
+    pub fn changes(self, before: Self) -> Vec<String> {
+        let mut changes = Vec::new();
+        for (name, line, before) in [("IRQ", self.irq, before.irq), ("FIQ", self.fiq, before.fiq)] {
+            match (before.held, line.held) {
+                (false, true) => changes.push(format!("{name} line high")),
+                (true, false) => changes.push(format!("{name} line low")),
+                _ => {}
+            }
+            if line.pulse && !before.pulse {
+                changes.push(format!("{name} line high for one entry"));
+            }
+        }
+        match (before.timer, self.timer) {
+            (false, true) => changes.push("IRQ line high: the virtual timer".into()),
+            (true, false) => changes.push("IRQ line low: the virtual timer is silent".into()),
+            _ => {}
+        }
+        changes
+    }
+
     /// Presents the lines to a vCPU that is about to run. A pulse is over after that.
     ///
     /// # Errors
@@ -87,7 +109,7 @@ impl Lines {
         if fiq {
             vcpu.set_pending_interrupt(FIQ, true)?;
         }
-        self.irq.pulse = false;
+        self.irq.pulse = self.irq.pulse && is(Bug::PulseKept);
         self.fiq.pulse = false;
         Ok(())
     }
@@ -104,6 +126,21 @@ mod tests {
         assert_eq!(InterruptType::FIQ as u32, 0, "Apple's header: HV_INTERRUPT_TYPE_IRQ = 0");
         assert_eq!(InterruptType::IRQ as u32, 1, "Apple's header: HV_INTERRUPT_TYPE_FIQ = 1");
         assert_eq!((IRQ as u32, FIQ as u32), (0, 1));
+    }
+
+    #[test]
+    fn changes_are_told_by_source() {
+        let before = Lines::default();
+        let mut lines = before;
+        assert!(lines.changes(before).is_empty());
+        lines.drive(LINE_IRQ, LEVEL_HIGH);
+        lines.drive(LINE_FIQ, LEVEL_PULSE);
+        lines.set_timer(true);
+        let changes =
+            ["IRQ line high", "FIQ line high for one entry", "IRQ line high: the virtual timer"];
+        assert_eq!(lines.changes(before), changes);
+        let fallen = ["IRQ line low", "IRQ line low: the virtual timer is silent"];
+        assert_eq!(before.changes(lines), fallen, "a pulse ends by itself");
     }
 
     #[test]

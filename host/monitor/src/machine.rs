@@ -27,7 +27,8 @@ use crate::qos::{self, Class};
 use crate::ram::{Ram, RamRange};
 use crate::remedy::{Refused, Step};
 use crate::run::Stop;
-use crate::{fdt, firmware};
+use crate::watch::Timeline;
+use crate::{fdt, firmware, timeline};
 use anyvisor_abi::map::STAGE2_GRANULE;
 use anyvisor_abi::smccc::SUCCESS;
 use applevisor::memory::Memory;
@@ -57,6 +58,8 @@ pub struct Config<'a> {
     pub timeout: Option<Duration>,
     /// Print a line for each exit.
     pub trace: bool,
+    /// Write down what happens: so many events, see [`crate::watch`].
+    pub events: Option<usize>,
     /// The classes of the vCPUs' threads, see [`Class::of`]; none leaves them as they are.
     pub qos: &'a [Class],
 }
@@ -112,7 +115,8 @@ impl<'a> Machine<'a> {
     pub fn new(config: &Config<'a>, console: Console) -> Result<Self, SetupError> {
         qos::wake_in_time();
         let vm_step = Step::CreateVm { gic: config.gic };
-        let gic = config.gic.then(Gic::with_vm).transpose().map_err(step(vm_step))?;
+        let gic =
+            config.gic.then(|| Gic::with_vm(config.ram.plan)).transpose().map_err(step(vm_step))?;
         let vm = match &gic {
             Some(gic) => gic.vm(),
             None => VirtualMachine::new().map_err(step(vm_step))?,
@@ -130,8 +134,10 @@ impl<'a> Machine<'a> {
             Some(_) => Some(firmware::map(&vm).map_err(step(Step::MapRam))?),
             None => None,
         };
-        let devices = Devices::new(console);
-        let board = Board::new(vm, gic, config.ram, config.vcpus, devices, config.trace);
+        let devices = Devices::new(console, config.ram.plan);
+        let timeline = config.events.map(|room| Timeline::new(room, config.image));
+        let trace = config.trace;
+        let board = Board::new(vm, gic, config.ram, config.vcpus, devices, trace, timeline);
         let mut machine = Self {
             threads: Vec::new(),
             firmware,
@@ -174,7 +180,7 @@ impl<'a> Machine<'a> {
         *place = None; // what was mapped there goes first
         let mut ram = Ram::new(&board.vm, board.range).map_err(step(Step::MapRam))?;
         ram.load(self.image).map_err(step(Step::Load))?;
-        ram.write(board.range.fdt(), &self.fdt).map_err(step(Step::Load))?;
+        ram.write(board.range.fdt(self.image.end()), &self.fdt).map_err(step(Step::Load))?;
         if self.seal {
             ram.seal(self.image).map_err(step(Step::Protect))?;
         }
@@ -185,7 +191,7 @@ impl<'a> Machine<'a> {
     /// Runs the guest until it stops. Then all vCPUs are off.
     pub fn run(&mut self) -> Stop {
         let board = &self.board;
-        let start = Start { entry: self.image.entry, context: board.range.fdt() };
+        let start = Start { entry: self.image.entry, context: board.range.fdt(self.image.end()) };
         let stop = match board.processors.switch_on(0, start) {
             SUCCESS => loop {
                 match board.alarm.next() {
@@ -208,6 +214,9 @@ impl<'a> Machine<'a> {
     pub fn reset(&mut self) -> Result<(), SetupError> {
         self.load()?;
         let board = &self.board;
+        if let Some(timeline) = &board.timeline {
+            timeline.power(None, "reset".into());
+        }
         board.alarm.reset();
         board.reset_devices();
         if let Some(gic) = &board.gic {
@@ -233,6 +242,13 @@ impl<'a> Machine<'a> {
             Some(if of_several { format!("vCPU {}:\n{text}", report.number) } else { text })
         });
         texts.collect()
+    }
+
+    /// What happened, after a stop; nothing unless [`Config::events`] asked for it. A second call
+    /// has only what is new.
+    pub fn events(&self) -> Vec<timeline::Event> {
+        let timeline = self.board.timeline.as_ref();
+        timeline.map(|timeline| timeline.take(&self.board.devices().console)).unwrap_or_default()
     }
 
     /// Everything that the guest printed and that was kept.

@@ -14,6 +14,7 @@
 //! The rest is refused by name: devices do not do exclusives, atomics or 128-bit accesses, and
 //! Arm's own advice to hypervisors is the same.
 
+use anyvisor_bugs::{Bug, is};
 use std::fmt;
 
 /// One or two general-purpose registers to or from consecutive addresses.
@@ -101,10 +102,10 @@ pub fn decode(word: u32) -> Result<Transfer, Refusal> {
                 registers: [register(0), 31],
                 count: 1,
                 bytes: 1 << size,
-                sign_extend: opc >= 2,
+                sign_extend: opc >= 2 && !is(Bug::MmioDecodeSignLost),
                 register_64: opc == 2 || size == 3,
                 base: register(5),
-                offset: if pre { imm9 } else { 0 },
+                offset: if pre || is(Bug::MmioPostAsPre) { imm9 } else { 0 },
                 writeback: imm9,
             }
         }
@@ -134,7 +135,10 @@ fn pair(word: u32) -> Result<Transfer, Refusal> {
     };
     Ok(Transfer {
         load,
-        registers: [(word & 31) as u8, (word >> 10 & 31) as u8],
+        registers: match is(Bug::MmioPairReversed) {
+            true => [(word >> 10 & 31) as u8, (word & 31) as u8],
+            false => [(word & 31) as u8, (word >> 10 & 31) as u8],
+        },
         count: 2,
         bytes,
         sign_extend: opc == 0b01,

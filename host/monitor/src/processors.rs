@@ -22,6 +22,7 @@ use anyvisor_abi::map;
 use anyvisor_abi::smccc::{
     ALREADY_ON, INTERNAL_FAILURE, INVALID_ADDRESS, INVALID_PARAMETERS, ON_PENDING, SUCCESS,
 };
+use anyvisor_bugs::{Bug, is};
 use applevisor::prelude::{GicDisabled, VcpuHandle, VirtualMachineInstance};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -102,6 +103,7 @@ impl Mailbox {
     fn switch_on(&mut self, start: Start) -> i64 {
         match self.power {
             Power::Pending(_) => ON_PENDING,
+            Power::On if is(Bug::PsciWrongCode) => INVALID_PARAMETERS,
             Power::On => ALREADY_ON,
             Power::Off if self.halt || self.gone => INTERNAL_FAILURE,
             Power::Off => {
@@ -182,7 +184,7 @@ impl Processors {
 
     /// Whether a vCPU can start there: an instruction's address, in RAM.
     pub fn is_entry(&self, entry: u64) -> bool {
-        entry & 3 == 0 && self.ram.contains(entry, 4)
+        entry & 3 == 0 && self.ram.contains(entry, 4) || is(Bug::EntryUnchecked)
     }
 
     /// Switches a vCPU on; `SUCCESS`, or PSCI's error.

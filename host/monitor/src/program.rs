@@ -3,7 +3,7 @@
 
 use crate::cli::{Cli, Command, Trace};
 use crate::console::{output_lost, tell};
-use crate::{command, explain, logging};
+use crate::{command, explain, logging, seeded};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -19,6 +19,10 @@ pub fn main() -> ExitCode {
         Command::List(args) => command::list(args), // what they claim
         Command::Boot(args) => command::boot(args), // any other kernel
         Command::Explain(args) => Ok(explain::explain(args)), // instruction words
+        Command::Bugs => {
+            seeded::list(); // what `--bug` takes
+            Ok(ExitCode::SUCCESS)
+        }
     };
     let status = result.unwrap_or_else(|error| {
         tell!("anyvisor: {error}");
@@ -35,7 +39,7 @@ fn traces_instructions(command: &Command) -> bool {
     let trace = match command {
         Command::Run(args) => args.trace,
         Command::Boot(args) => args.trace,
-        Command::List(_) | Command::Explain(_) => None,
+        Command::List(_) | Command::Explain(_) | Command::Bugs => None,
     };
     trace == Some(Trace::Instructions)
 }

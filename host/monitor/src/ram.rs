@@ -8,6 +8,7 @@
 //!
 //! The allocation is the framework's (`hv_vm_allocate`): pages that nobody touches cost nothing.
 
+use crate::boards::{FdtPlace, Model, Plan};
 use crate::image::Image;
 use crate::seam::{self, SharedMemory};
 use anyvisor_abi::map::{FDT_SPACE, RAM_BASE, STAGE2_GRANULE};
@@ -37,6 +38,8 @@ pub struct RamRange {
     pub base: u64,
     /// Its size in bytes.
     pub size: u64,
+    /// Whose it is.
+    pub plan: &'static Plan,
 }
 
 impl RamRange {
@@ -45,9 +48,16 @@ impl RamRange {
     /// What fits under the default IPA size.
     pub const LARGEST: u64 = (1 << IPA_BITS) - RAM_BASE;
 
-    /// RAM of `size` bytes, which [`crate::size`] has checked.
+    /// RAM of `size` bytes, which [`crate::size`] has checked, of the board `virt`.
     pub const fn new(size: u64) -> Self {
-        Self { base: RAM_BASE, size }
+        Self::on(Model::Virt, size)
+    }
+
+    /// RAM of `size` bytes of a board. Where RAM starts late, there is less room for it.
+    pub const fn on(board: Model, size: u64) -> Self {
+        let plan = board.plan();
+        let most = (1 << IPA_BITS) - plan.ram;
+        Self { base: plan.ram, size: if size < most { size } else { most }, plan }
     }
 
     /// The address after its last.
@@ -57,12 +67,21 @@ impl RamRange {
 
     /// The end of the largest RAM that a guest can be given.
     pub const fn largest_end(self) -> u64 {
-        self.base + Self::LARGEST
+        1 << IPA_BITS
     }
 
-    /// Where the FDT is put.
-    pub const fn fdt(self) -> u64 {
-        self.end() - FDT_SPACE
+    /// Where a kernel is loaded that does not care.
+    pub fn kernel(self) -> u64 {
+        self.base + self.plan.kernel_offset
+    }
+
+    /// Where the FDT is put, with a kernel that ends at `kernel_end`.
+    pub fn fdt(self, kernel_end: u64) -> u64 {
+        match self.plan.fdt {
+            FdtPlace::End => self.end() - FDT_SPACE,
+            FdtPlace::Start => self.base,
+            FdtPlace::BehindKernel => kernel_end.next_multiple_of(FDT_SPACE),
+        }
     }
 
     /// Whether all of `[ipa, ipa + size)` is RAM.
@@ -201,7 +220,7 @@ mod tests {
     const RX: Perms = Perms::READ.union(Perms::EXEC);
 
     fn image(segments: &[(u64, u64, Perms)]) -> Image<'static> {
-        let segment = |&(ipa, size, perms)| Segment { ipa, size, data: &[], perms };
+        let segment = |&(ipa, size, perms)| Segment { ipa, linked: 0, size, data: &[], perms };
         Image { segments: segments.iter().map(segment).collect(), entry: 0 }
     }
 

@@ -4,6 +4,7 @@ use crate::devices::Device;
 use crate::expect::Seen;
 use crate::trap::hypercall;
 use anyvisor_arch::esr::{Esr, ExceptionClass};
+use anyvisor_devices::pl011::offset;
 use applevisor::prelude::ExitReason;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -49,8 +50,14 @@ impl Kind {
         (Self::Other, "other"),
     ];
 
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize].1
+    }
+
+    /// The kind of an exit.
     #[inline]
-    fn of(reason: ExitReason, syndrome: u64) -> Self {
+    pub fn of(reason: ExitReason, syndrome: u64) -> Self {
         match reason {
             ExitReason::CANCELED => Self::Canceled,
             ExitReason::VTIMER_ACTIVATED => Self::Timer,
@@ -172,12 +179,24 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// Whether it was an access by which a guest prints: the console's data, or its flags, which
+    /// say whether there is room.
+    pub fn prints(&self) -> bool {
+        let (Self::Read { device, offset, .. } | Self::Write { device, offset, .. }) = self else {
+            return false;
+        };
+        *device == Device::Uart && matches!(*offset, offset::DR | offset::FR)
+    }
+}
+
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stopped => f.write_str("stopped"),
             Self::Call { id, x0 } => {
-                write!(f, "{} ({id:#010x}) = {x0:#x}", hypercall::name(*id))
+                write!(f, "{} ({id:#010x}) = {x0:#x}", hypercall::name(*id))?;
+                hypercall::error(*x0).map_or(Ok(()), |name| write!(f, " ({name})"))
             }
             Self::LastCall { id } => write!(f, "{} ({id:#010x}): the end", hypercall::name(*id)),
             Self::Read { device, offset, value } => {

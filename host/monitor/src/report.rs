@@ -30,11 +30,12 @@ pub trait Report {
     fn end(&mut self, summary: &Summary);
 }
 
-/// The report of a format, to the standard output.
-pub fn reporter(format: Format) -> Box<dyn Report> {
+/// The report of a format, to the standard output. `figures`: text for people has a table of what
+/// was measured; the others always say it.
+pub fn reporter(format: Format, figures: bool) -> Box<dyn Report> {
     match format {
         Format::Ktap => Box::new(ktap::Ktap::default()),
-        Format::Pretty => Box::new(pretty::Pretty::new()),
+        Format::Pretty => Box::new(pretty::Pretty::new(figures)),
         Format::Json => Box::new(json::Json),
     }
 }

@@ -85,11 +85,8 @@ impl fmt::Display for Stop {
 impl Cpu {
     /// Runs the guest until the vCPU leaves it.
     pub(crate) fn run(&mut self) -> Leave {
-        let left = loop {
-            if let Err(left) = self.enter() {
-                break left;
-            }
-        };
+        let watched = self.board.trace || self.board.timeline.is_some();
+        let left = if watched { self.enter_again::<true>() } else { self.enter_again::<false>() };
         if self.board.trace {
             let (time, number) = (self.board.started.elapsed(), self.number);
             tell!("{time:>12?} vCPU {number} {left}");
@@ -105,10 +102,24 @@ impl Cpu {
         }
     }
 
+    fn enter_again<const WATCHED: bool>(&mut self) -> Leave {
+        loop {
+            if let Err(left) = self.enter::<WATCHED>() {
+                break left;
+            }
+        }
+    }
+
     /// One entry and the exit that ends it. `Err` is the end of the run, good or bad.
     #[inline]
-    fn enter(&mut self) -> Result<(), Leave> {
+    fn enter<const WATCHED: bool>(&mut self) -> Result<(), Leave> {
+        if WATCHED {
+            self.tell_lines();
+        }
         self.lines.present(&self.vcpu)?; // level sensitive: again at each entry
+        if WATCHED {
+            self.lines_are_told();
+        }
         self.vcpu.run()?;
         let exit = self.vcpu.get_exit_info();
         let seen = Seen {
@@ -118,6 +129,7 @@ impl Cpu {
             pc: self.pc()?,
         };
         self.record.begin(exit.reason, seen);
+        let glimpse = if WATCHED { self.look(exit.reason, seen) } else { None };
         let answer = match exit.reason {
             ExitReason::EXCEPTION => self.exception(seen),
             ExitReason::VTIMER_ACTIVATED => Ok(vtimer::activated(self)), // raises the IRQ line
@@ -129,8 +141,8 @@ impl Cpu {
         if let Ok(answer) = answer {
             self.record.end(answer);
         }
-        if self.board.trace {
-            self.trace_exit();
+        if WATCHED {
+            self.tell(glimpse, &answer);
         }
         answer?;
         if self.lines.timer() {
@@ -163,14 +175,6 @@ impl Cpu {
             Ok(ExceptionClass::System) => Ok(sysreg::handle(self, seen)?), // MSR, MRS
             Ok(_) => Err(debug::nobody_asked(seen).into()),           // breakpoints and the like
             Err(_) => Err(debug::nobody_asked(seen).into()),
-        }
-    }
-
-    #[cold]
-    fn trace_exit(&self) {
-        if let Some(entry) = self.record.last().next_back() {
-            let (time, cpu) = (self.board.started.elapsed(), self.number);
-            tell!("{time:>12?} vCPU {cpu} #{} {}", entry.number, entry.exit);
         }
     }
 }

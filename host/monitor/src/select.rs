@@ -75,6 +75,7 @@ mod tests {
                 claim: String::new(),
                 reference: String::new(),
                 needs: Needs::NONE,
+                lesson: String::new(),
             })
             .into()
     }

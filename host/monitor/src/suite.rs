@@ -2,11 +2,12 @@
 
 use crate::console::Console;
 use crate::image::{CaseInfo, Image};
-use crate::ktap::{self, Said};
+use crate::ktap::{self, GuestReport, Said};
 use crate::machine::{Config, Machine, SetupError};
 use crate::ram::RamRange;
 use crate::record::Counts;
 use crate::run::Stop;
+use crate::timeline::{Event, Figure};
 use anyvisor_abi::case::Needs;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -42,11 +43,47 @@ pub struct Outcome {
     pub autopsy: String,
     /// The exits.
     pub exits: Counts,
+    /// What the guest measured.
+    #[serde(default)]
+    pub figures: Vec<Figure>,
+    /// Exits and events, if they were asked for.
+    #[serde(default)]
+    pub events: Vec<Event>,
     /// From making the VM to the guest's end, in nanoseconds.
     pub time_ns: u64,
+    /// How often it was run; all else is of the last time.
+    #[serde(default = "once")]
+    pub attempts: u32,
+}
+
+fn once() -> u32 {
+    1
 }
 
 impl Outcome {
+    /// The outcome of a case whose monitor is not there to say it.
+    pub fn lost(case: &CaseInfo, reason: String, time: Duration) -> Self {
+        Self {
+            name: case.name.clone(),
+            claim: case.claim.clone(),
+            reference: case.reference.clone(),
+            verdict: Verdict::Failed,
+            reasons: vec![reason],
+            console: String::new(),
+            autopsy: String::new(),
+            exits: Counts::default(),
+            figures: Vec::new(),
+            events: Vec::new(),
+            time_ns: time.as_nanos() as u64,
+            attempts: 1,
+        }
+    }
+
+    /// Whether it passed, but not the first time.
+    pub fn is_flaky(&self) -> bool {
+        self.verdict == Verdict::Passed && self.attempts > 1
+    }
+
     /// From making the VM to the guest's end.
     pub fn time(&self) -> Duration {
         Duration::from_nanos(self.time_ns)
@@ -71,6 +108,8 @@ pub struct Suite<'a> {
     pub gic: Option<bool>,
     /// Print a line for each exit.
     pub trace: bool,
+    /// Keep so many events of each case, if any.
+    pub events: Option<usize>,
 }
 
 impl Suite<'_> {
@@ -90,6 +129,7 @@ impl Suite<'_> {
             seal: true,
             timeout: Some(self.timeout),
             trace: self.trace,
+            events: self.events,
             qos: &[],
         };
         let mut machine = Machine::new(&config, Console::capture())?;
@@ -101,7 +141,8 @@ impl Suite<'_> {
             complaints.extend(report.complaints);
             exits.add(&report.exits);
         }
-        let (verdict, reasons) = judge(case, &stop, &console, complaints);
+        let report = ktap::parse(&console);
+        let (verdict, reasons) = judge(case, &stop, &report, complaints);
         let failed = verdict == Verdict::Failed;
         Ok(Outcome {
             name: case.name.clone(),
@@ -112,7 +153,10 @@ impl Suite<'_> {
             console,
             autopsy: if failed { machine.autopsy() } else { String::new() },
             exits,
+            figures: report.result(&case.name).map_or_else(Vec::new, |line| line.figures.clone()),
+            events: machine.events(),
             time_ns,
+            attempts: 1,
         })
     }
 }
@@ -121,10 +165,9 @@ impl Suite<'_> {
 fn judge(
     case: &CaseInfo,
     stop: &Stop,
-    console: &str,
+    report: &GuestReport,
     complaints: Vec<String>,
 ) -> (Verdict, Vec<String>) {
-    let report = ktap::parse(console);
     let result = report.result(&case.name);
     let mut reasons = Vec::new();
     match stop {
@@ -189,11 +232,16 @@ mod tests {
     use super::*;
 
     fn judged(needs: Needs, stop: Stop, lines: &str, complaints: &[&str]) -> (Verdict, String) {
-        let case =
-            CaseInfo { name: "a.b".into(), claim: String::new(), reference: String::new(), needs };
+        let case = CaseInfo {
+            name: "a.b".into(),
+            claim: String::new(),
+            reference: String::new(),
+            needs,
+            lesson: String::new(),
+        };
         let console = format!("KTAP version 1\n1..1\n{lines}");
         let complaints = complaints.iter().map(|c| (*c).to_string()).collect();
-        let (verdict, reasons) = judge(&case, &stop, &console, complaints);
+        let (verdict, reasons) = judge(&case, &stop, &ktap::parse(&console), complaints);
         (verdict, reasons.join("; "))
     }
 

@@ -1,6 +1,7 @@
 //! The event stream: WFE wake-up events from a bit of the virtual counter.
 
 use anyvisor_arch::timer::cntkctl;
+use anyvisor_bugs::{Bug, is};
 
 /// The event stream that CNTKCTL_EL1 describes.
 ///
@@ -18,7 +19,7 @@ pub struct EventStream {
 impl EventStream {
     /// The stream of a value of CNTKCTL_EL1; `None` with EVNTEN = 0.
     pub fn of(control: u64) -> Option<Self> {
-        (control & cntkctl::EVNTEN != 0).then_some(Self {
+        (control & cntkctl::EVNTEN != 0 && !is(Bug::EventStreamMissing)).then_some(Self {
             bit: cntkctl::EVNTI.get(control) as u32,
             falling: control & cntkctl::EVNTDIR != 0,
         })

@@ -1,6 +1,7 @@
 //! One timer: a comparator on a counter.
 
 use anyvisor_arch::timer::ctl;
+use anyvisor_bugs::{Bug, is};
 
 /// The EL1 physical or virtual timer.
 ///
@@ -21,7 +22,10 @@ impl Timer {
         let bit = |on: bool, mask: u64| if on { mask } else { 0 };
         bit(self.enable, ctl::ENABLE)
             | bit(self.imask, ctl::IMASK)
-            | bit(self.condition_met(count), ctl::ISTATUS)
+            | bit(
+                self.condition_met(count) && !(is(Bug::IstatusMasked) && self.imask),
+                ctl::ISTATUS,
+            )
     }
 
     /// Writes `_CTL`; ISTATUS is read-only.
@@ -37,7 +41,7 @@ impl Timer {
 
     /// Writes `_CVAL`.
     pub fn set_compare_value(&mut self, value: u64) {
-        self.compare_value = value;
+        self.compare_value = if is(Bug::CvalIn32Bits) { value & 0xffff_ffff } else { value };
     }
 
     /// `_TVAL` as of `count`: `(CompareValue - count)[31:0]`, a view of CVAL that counts down and
@@ -51,6 +55,7 @@ impl Timer {
     /// Writes `_TVAL`: `CompareValue = count + SignExtend(value[31:0])`.
     pub fn set_timer_value(&mut self, count: u64, value: u64) {
         let distance = i64::from(value as u32 as i32);
+        let distance = if is(Bug::TvalZeroExtended) { distance & 0xffff_ffff } else { distance };
         self.compare_value = count.wrapping_add_signed(distance);
     }
 
@@ -61,12 +66,15 @@ impl Timer {
     /// sign of a 64-bit difference: a CVAL that a negative TVAL has wrapped below zero is a very
     /// late one.
     pub fn condition_met(&self, count: u64) -> bool {
-        self.enable && count >= self.compare_value
+        let met = count >= self.compare_value;
+        let met = met && !(is(Bug::TimerOneTickLate) && count == self.compare_value);
+        let signed = count.wrapping_sub(self.compare_value) as i64 >= 0;
+        self.enable && if is(Bug::TimerComparesSigned) { signed } else { met }
     }
 
     /// The interrupt line as of `count`: the condition is met and not masked.
     pub fn output(&self, count: u64) -> bool {
-        self.condition_met(count) && !self.imask
+        self.condition_met(count) && (!self.imask || is(Bug::ImaskIgnored))
     }
 
     /// The count from which on the output is high; `None` while it is disabled or masked.

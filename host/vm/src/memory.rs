@@ -28,6 +28,7 @@ pub mod page;
 
 use crate::sync::{Mutex, RwLock, RwLockReadGuard};
 use crate::{Attention, HostPage, HvError};
+use anyvisor_bugs::{Bug, is};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, Weak};
 
@@ -255,7 +256,8 @@ impl GuestMemory {
         self.change(|map| {
             let end = map.check(ipa, size)?;
             map.check_mapped(ipa, end)?;
-            map.replace(ipa, end, |r| Some(Region { perms, ..r }));
+            let more = if is(Bug::DirtyPageMissed) { Perms::WRITE } else { Perms::empty() };
+            map.replace(ipa, end, |r| Some(Region { perms: perms | r.perms & more, ..r }));
             Ok(())
         })
     }

@@ -415,7 +415,7 @@ fn shown_cases() -> Vec<Case> {
         raw::hv_vcpu_set_reg(id, raw::PC, top);
         raw::hv_vcpu_set_reg(id, 1, top + 0x100);
         assert_eq!(raw::hv_vcpu_run(id), raw::SUCCESS);
-        assert_eq!(raw::record(exit).exception.syndrome, 0x5a00_0001);
+        assert_eq!(crate::raw_record::read(exit).exception.syndrome, 0x5a00_0001);
         assert_eq!(raw::reg(id, 0), 0x1234);
         assert_eq!(raw::hv_vcpu_destroy(id), raw::SUCCESS);
     }));
@@ -454,7 +454,7 @@ fn granule_cases() -> Vec<Case> {
                 raw::hv_vcpu_set_reg(id, raw::PC, 0);
                 raw::hv_vcpu_set_reg(id, 1, address);
                 assert_eq!(raw::hv_vcpu_run(id), raw::SUCCESS);
-                raw::record(exit).exception.syndrome & !0b11
+                crate::raw_record::read(exit).exception.syndrome & !0b11
             };
             let (done, stored): (u64, u64) = (0x5a00_0000, 0x93c0_8040);
             let refused = |status| stored | status;

@@ -5,7 +5,6 @@
 
 #[allow(unsafe_code)]
 #[allow(missing_docs)] // Apple's headers say what the functions do
-#[allow(clippy::not_unsafe_ptr_arg_deref)] // `record`: who calls it says where the pointer is from
 pub mod raw;
 
 #[cfg(not(target_os = "macos"))]

@@ -207,7 +207,7 @@ fn vcpu_cases() -> Vec<Case> {
             for _ in 0..2 {
                 raw::hv_vcpus_exit(&plain.id, 1);
                 assert_eq!(raw::hv_vcpu_run(plain.id), raw::SUCCESS);
-                assert_eq!(raw::record(plain.exit).reason, ExitReason::CANCELED);
+                assert_eq!(crate::raw_record::read(plain.exit).reason, ExitReason::CANCELED);
             }
         }),
         case("lifecycle.the_exit_record_has_32_bytes", Header, || {

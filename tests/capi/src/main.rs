@@ -4,6 +4,7 @@
 //! ```text
 //!   case        a test with the source of what it expects
 //!   raw         the functions, declared so that null and nonsense can be passed
+//!   raw_record  the exit record, behind its pointer
 //!   guest       a VM with one vCPU and a few instructions in its memory
 //!   code        those instructions' encodings
 //!
@@ -33,7 +34,7 @@
 //! A process has one VM at a time, so cases run one after the other, each on a thread of its own
 //! (a thread has one vCPU at most).
 
-#![deny(unsafe_code)] // allowed in `raw`: it declares the C functions
+#![deny(unsafe_code)] // allowed in `raw` and `raw_record`: the C functions and what they give
 
 mod binding;
 mod case;
@@ -51,6 +52,8 @@ mod permissions;
 mod pointers;
 #[allow(unsafe_code)]
 mod raw;
+#[allow(unsafe_code)]
+mod raw_record;
 mod registers;
 mod running;
 #[cfg(not(target_os = "macos"))]

@@ -151,14 +151,6 @@ pub fn reg(vcpu: u64, reg: u32) -> u64 {
     value
 }
 
-/// The exit record, from the address that `hv_vcpu_create` gave.
-pub fn record(exit: *const hv_vcpu_exit_t) -> hv_vcpu_exit_t {
-    assert!(!exit.is_null());
-    // SAFETY: the header says that the record stays there until the vCPU is destroyed; the
-    // callers read it before that, on the vCPU's thread, outside of a run.
-    unsafe { exit.read() }
-}
-
 /// Host memory of `hv_vm_allocate`; freed when dropped.
 #[derive(Debug)]
 pub struct Host {

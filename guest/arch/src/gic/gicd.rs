@@ -23,6 +23,20 @@ pub const CLRSPI_NSR: u64 = 0x0048;
 pub const ITARGETSR: u64 = 0x0800;
 /// GICD_SGIR.
 pub const SGIR: u64 = 0x0f00;
+/// GICD_SGIR.TargetListFilter: to all CPU interfaces but the sender's.
+pub const SGIR_TO_OTHERS: u32 = 1 << 24;
+/// GICD_SGIR.TargetListFilter: to the sender alone.
+pub const SGIR_TO_SELF: u32 = 2 << 24;
+/// GICD_SGIR.CPUTargetList.
+pub const SGIR_TARGETS_SHIFT: u32 = 16;
+/// GICD_CPENDSGIR<n>: a byte for each SGI, a bit for each sender.
+pub const CPENDSGIR: u64 = 0x0f10;
+/// GICD_SPENDSGIR<n>.
+pub const SPENDSGIR: u64 = 0x0f20;
+/// GICD_CTLR of a GICv2: forwards the group that whoever asks is shown as the first.
+pub const V2_CTLR_ENABLE: u32 = 1 << 0;
+/// GICD_CTLR.EnableGrp1 of a GICv2 without the Security Extensions.
+pub const V2_CTLR_ENABLE_GRP1: u32 = 1 << 1;
 /// GICD_IROUTER<n>: 64 bits for each INTID; those below 32 are reserved.
 pub const IROUTER: u64 = 0x6000;
 /// Where GICD_IROUTER ends: INTID 1019 is the last.

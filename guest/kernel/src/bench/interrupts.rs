@@ -27,7 +27,7 @@ static BACK: Line = Line::new();
 
 /// Whether there is what `name` needs; says so if not.
 fn is_possible(name: &str, cpus: usize) -> bool {
-    let (gic, enough) = (gic::is_present(), smp::cpu_count() >= cpus);
+    let (gic, enough) = (gic::is_v3(), smp::cpu_count() >= cpus);
     if !gic {
         println!("# {name}: left out, there is no GIC");
     } else if !enough {

@@ -108,8 +108,8 @@ pub fn mmio_uart_wr(setting: &Setting) {
 }
 
 fn with_uart(setting: &Setting, name: &'static str, body: impl FnOnce(u64, Region)) {
-    match setting.machine.uart {
-        Some(uart) => events(name, setting.times(3_000_000), 3, |n| body(n, uart)),
+    match setting.machine.pl011() {
+        Some(uart) => events(name, setting.times(3_000_000), 3, |n| body(n, uart.registers)),
         None => println!("# {name}: left out, the FDT names no PL011"),
     }
 }

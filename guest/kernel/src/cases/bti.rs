@@ -1,4 +1,15 @@
 //! Branch target identification: an indirect branch into a guarded page must find a landing pad.
+//!
+//! ```text
+//!   BLR, BR --> PSTATE.BTYPE = 01, 10 or 11
+//!      --> first instruction in a page with GP = 1:
+//!          pad that accepts BTYPE --> executed, BTYPE = 00
+//!          anything else          --> EC 0x0d, ISS = BTYPE
+//! ```
+//!
+//! The GP bit is in the guest's stage-1 descriptors and BTYPE in its PSTATE: nothing for the
+//! hypervisor to do but to keep both, and to clear BTYPE whenever it steps over an instruction
+//! itself.
 
 use core::arch::asm;
 
@@ -61,9 +72,26 @@ fn branch(target: u64, btype: u64, springboard: u64) -> Option<Trap> {
 }
 
 case! {
-    /// In a guarded page (GP = 1) the first instruction after an indirect branch must accept its
-    /// BTYPE: BTI c calls and jumps by X16, BTI j jumps, BTI jc all; PACIASP too, as SCTLR_EL1.BT1
-    /// is 0; BTI without a letter, and everything else, none.
+    /// In a guarded page (GP = 1) the first instruction behind an indirect branch must accept its
+    /// BTYPE: `BTI c` accepts calls and jumps by X16 or X17, `BTI j` jumps, `BTI jc` all. PACIASP
+    /// accepts them too while SCTLR_EL1.BT1 is 0. BTI without a letter, and every other
+    /// instruction, accept none: EC 0x0d, ISS the BTYPE, ELR_EL1 at the instruction, SPSR_EL1.BTYPE
+    /// as it was.
+    ///
+    /// The case tries six instructions with three kinds of branch, in a guarded and a free page.
+    ///
+    /// ```text
+    ///               BLR (10)   BR (11)   BR X16 (01)
+    ///   BTI c       ok         0x0d      ok
+    ///   BTI j       0x0d       ok        ok
+    ///   BTI jc      ok         ok        ok
+    ///   NOP, BTI    0x0d       0x0d      0x0d
+    /// ```
+    ///
+    /// GP is a property of the page at the fetch, so it must be in the TLB entry. BTYPE must
+    /// survive an exit in SPSR_EL2. A hypervisor that emulates the access of a function's first
+    /// instruction and adds 4 to PC without clearing BTYPE makes the next instruction fault; KVM
+    /// clears it when it skips.
     "bti.landing_pads": "in a guarded page only the right landing pad takes a BLR or a BR";
     reference: "DDI 0487: BTI; PSTATE.BTYPE; SCTLR_EL1.BT1; EC 0x0d; stage 1 GP";
     needs: Needs::NONE;

@@ -1,5 +1,16 @@
 //! Self-hosted debug of EL0 by EL1: breakpoints, watchpoints, software step, and the OS Lock that
 //! silences them.
+//!
+//! ```text
+//!   MDSCR_EL1  15 MDE   13 KDE   0 SS        OSLAR_EL1 = 1: all silent
+//!   DBGBVR/DBGBCR<n>  address, E, PMC (EL), BAS   --> EC 0x30, 0x31
+//!   DBGWVR/DBGWCR<n>  address, E, PAC, LSC, BAS   --> EC 0x34, 0x35
+//!   MDSCR.SS + SPSR.SS                            --> EC 0x32, 0x33
+//! ```
+//!
+//! A hypervisor may debug its guest with the same registers: MDCR_EL2.TDE routes debug exceptions
+//! to EL2, TDA and TDOSA trap the guest's accesses to the registers. While it does, it must keep
+//! the guest's values, and give the guest the exceptions that are the guest's own.
 
 use core::arch::{asm, global_asm};
 
@@ -8,7 +19,6 @@ use anyvisor_abi::case::Needs;
 use anyvisor_arch::esr::{Esr, ExceptionClass, ISS_STEP_EX, ISS_STEP_ISV};
 use anyvisor_arch::pstate::SS;
 
-use crate::case::known_deviation;
 use crate::exception::TrapFrame;
 use crate::trap::{After, Trap, catch};
 use crate::user::{self, User};
@@ -68,7 +78,23 @@ fn run(prepare: impl FnOnce(u64), pstate: u64) -> (Trap, u64) {
 }
 
 case! {
-    /// The instruction at the address is not executed; ELR_EL1 is its address.
+    /// A breakpoint compares PC with DBGBVR. The instruction there is not executed: ELR_EL1 is its
+    /// address, EC 0x30 from EL0, with the fault status of a debug exception in the ISS. It needs
+    /// DBGBCR.E, the level in DBGBCR.PMC, MDSCR_EL1.MDE, and the OS Lock open.
+    ///
+    /// The case sets one at EL0's second instruction: the first has written 1 to X0, the second has
+    /// not written 2.
+    ///
+    /// ```text
+    ///   mov x0, #1    executed
+    ///   mov x0, #2    <-- EC 0x30, ELR here, X0 = 1
+    /// ```
+    ///
+    /// The registers are the vCPU's and must be switched; KVM does so lazily, once the guest has
+    /// written one. If the host's debugger uses the hardware ones for itself, the guest's
+    /// breakpoints are not armed, and gdb inside the guest runs through them. An emulator has to
+    /// compare at each instruction, or split its blocks at these addresses, also those blocks that
+    /// it made before the breakpoint was set.
     "debug.breakpoint": "a breakpoint at EL0's second instruction: EC 0x30, ELR at it, X0 unchanged";
     reference: "DDI 0487: Breakpoint exceptions; DBGBVR<n>_EL1, DBGBCR<n>_EL1; MDSCR_EL1.MDE";
     needs: Needs::NONE;
@@ -85,7 +111,22 @@ case! {
 }
 
 case! {
-    /// Disabled by its own bit, by MDSCR_EL1.MDE, by the exception level, or by the OS Lock.
+    /// A breakpoint is silent if one of its conditions fails: DBGBCR.E = 0, PMC for another
+    /// exception level, MDSCR_EL1.MDE = 0, or the OS Lock locked.
+    ///
+    /// The case arms it at EL0's second instruction with each of these against it, and EL0 must
+    /// reach its SVC. Where OSLSR_EL1 shows that the lock does not lock, it skips after the first
+    /// three; QEMU 7.2 lets a breakpoint through under the lock.
+    ///
+    /// ```text
+    ///   E=0 | PMC=EL1 | MDE=0 | OSLK=1   --> no exception, SVC #7
+    /// ```
+    ///
+    /// The OS Lock is there for power management: software locks, saves the debug registers, powers
+    /// down, restores, unlocks, and nothing fires meanwhile. Linux unlocks it on every CPU at boot.
+    /// A hypervisor that traps OSLAR_EL1 (MDCR_EL2.TDOSA) has to keep the bit, show it in
+    /// OSLSR_EL1, and act on it; one that ignores the write is still usable as long as it says so
+    /// there.
     "debug.breakpoint_off": "no breakpoint with E, MDE or PMC against it, nor under the OS Lock";
     reference: "DDI 0487: DBGBCR<n>_EL1.{E, PMC}; MDSCR_EL1.MDE; OSLAR_EL1";
     needs: Needs::NONE;
@@ -113,9 +154,7 @@ case! {
         if !os_lock_works() {
             crate::skip!("OSLSR_EL1 says that the OS Lock does not lock");
         }
-        if trap.esr.0 != done {
-            known_deviation("a breakpoint fires under the OS Lock"); // QEMU 7.2
-        }
+        assert!(trap.esr.0 == done, "under the OS Lock: {}", trap.esr);
     }
 }
 
@@ -132,8 +171,23 @@ fn os_lock_works() -> bool {
 }
 
 case! {
-    /// An access to a watched doubleword is not done; FAR_EL1 has its address, WnR its direction.
-    /// BAS chooses bytes, LSC loads or stores.
+    /// A watchpoint compares data addresses with DBGWVR: BAS chooses bytes of the doubleword, LSC
+    /// loads or stores, PAC the level. The access is not done. EC is 0x34 from EL0, WnR its
+    /// direction, ELR_EL1 the instruction, FAR_EL1 an address of the access.
+    ///
+    /// The case watches stores, loads, both, and the last byte only, while EL0 stores and then
+    /// loads 8 bytes; and then the neighbour, a disabled one and one for EL1, which must let all
+    /// pass.
+    ///
+    /// ```text
+    ///   str x0, [x1]   LSC = stores --> EC 0x34, WnR 1, ELR here
+    ///   ldr x2, [x1]   LSC = loads  --> EC 0x34, WnR 0
+    /// ```
+    ///
+    /// A watched byte inside a larger access must match, which needs the size of the access and not
+    /// only its address. Emulators check addresses only; or check before the translation, and
+    /// report a watchpoint where a fault should come. gdb's `watch` in a guest, and `perf`'s
+    /// hardware breakpoints, then miss writes, which is worse than none.
     "debug.watchpoint": "a watched doubleword: EC 0x34 for the load or the store; other bytes are free";
     reference: "DDI 0487: Watchpoint exceptions; DBGWVR<n>_EL1, DBGWCR<n>_EL1.{LSC, BAS, PAC}";
     needs: Needs::NONE;
@@ -179,8 +233,23 @@ case! {
 }
 
 case! {
-    /// With MDSCR_EL1.SS and SPSR_EL1.SS an ERET executes one instruction; each further ERET the
-    /// next. Without SPSR_EL1.SS the step is pending already: none is executed.
+    /// Software step runs one instruction. With MDSCR_EL1.SS = 1, an ERET with SPSR_EL1.SS = 1 lets
+    /// one instruction execute, and EC 0x32 comes before the next, ISV = 1. With SPSR_EL1.SS = 0
+    /// the step is pending at once and nothing is executed.
+    ///
+    /// The case steps EL0 through four instructions, tries one with SS clear, and steps onto an
+    /// SVC, whose exception comes first.
+    ///
+    /// ```text
+    ///   eret (SS=1) --> insn --> EC 0x32, ELR = next     each time
+    ///   eret (SS=0) -----------> EC 0x32, ELR = same
+    /// ```
+    ///
+    /// PSTATE.SS is cleared by executing. A hypervisor that emulates an instruction for a guest
+    /// that is being stepped (an MMIO access, a trapped register) must clear SPSR_EL2.SS when it
+    /// skips it; otherwise the guest executes one more, and a debugger misses a line. Stepping the
+    /// guest from outside uses the same bits by MDCR_EL2.TDE, so both at once must be refused or
+    /// kept apart.
     "debug.step": "software step of EL0: one instruction each, EC 0x32, ISV and EX as they should be";
     reference: "DDI 0487: Software Step exceptions; MDSCR_EL1.SS, SPSR_EL1.SS; ISS.{ISV, EX}";
     needs: Needs::NONE;
@@ -209,7 +278,23 @@ case! {
 }
 
 case! {
-    /// A step over a load-exclusive says so (EX): a debugger would break the pair for ever.
+    /// A step over a load-exclusive says so: ISS.EX = 1 beside ISV = 1. The exception and its ERET
+    /// clear the exclusive monitor, so that a debugger that steps through LDXR ... STXR breaks the
+    /// pair each time; with EX it can know, and set a breakpoint behind the loop instead.
+    ///
+    /// The case steps EL0 over LDXR, and wants EC 0x32 with ISV and EX, ELR_EL1 at the next
+    /// instruction.
+    ///
+    /// ```text
+    ///   1: ldxr x0, [x1]    step: EX = 1
+    ///      ...              ERET: monitor cleared
+    ///      stxr w2, ...     fails, back to 1, for ever
+    /// ```
+    ///
+    /// A PE tells it by the instruction that was stepped; an emulator has to remember that until
+    /// the exception is taken, even if an interrupt comes between. If EX is missing, a debugger
+    /// that relies on it hangs in each lock that it steps through. If it is always set, a debugger
+    /// that trusts it looks for a loop that is not there, and runs past the user's next line.
     "debug.step_exclusive": "software step over LDXR: ISS.EX is 1";
     reference: "DDI 0487: ISS encoding for an exception from a Software Step exception: EX";
     needs: Needs::NONE;
@@ -227,7 +312,25 @@ case! {
 }
 
 case! {
-    /// EL1 debugs itself only with MDSCR_EL1.KDE and PSTATE.D clear.
+    /// EL1 debugs itself only if it says so twice: MDSCR_EL1.KDE = 1, and PSTATE.D = 0. As
+    /// exceptions set D, a handler is not interrupted by breakpoints in its own code before it is
+    /// ready.
+    ///
+    /// The case arms a breakpoint on a NOP of its own: with D set nothing comes, with KDE clear
+    /// nothing comes, with KDE set and D clear EC 0x31 with ELR_EL1 at the NOP.
+    ///
+    /// ```text
+    ///   KDE  D     breakpoint at EL1
+    ///   1    1     silent
+    ///   0    0     silent
+    ///   1    0     EC 0x31
+    /// ```
+    ///
+    /// The handler here takes the breakpoint away, or it would fire again at once. D is the mask
+    /// that hypervisors forget: one that injects an exception and leaves D clear lets kgdb or
+    /// kprobes of the guest fire in the middle of its entry code. An emulator that looks at MDE and
+    /// not at the level of the code recurses for ever when a kernel sets a breakpoint for a process
+    /// at an address that it executes itself.
     "debug.kernel": "a breakpoint at EL1 needs MDSCR_EL1.KDE and PSTATE.D = 0: EC 0x31";
     reference: "DDI 0487: AArch64.GenerateDebugExceptionsFrom; MDSCR_EL1.KDE; PSTATE.D";
     needs: Needs::NONE;

@@ -1,4 +1,14 @@
 //! Floating-point and SIMD: the state that an exit must keep, and what the arithmetic says.
+//!
+//! V0 to V31, FPCR and FPSR are one set for EL0, EL1 and whoever is above. The hypervisor's own
+//! code, its C library's `memcpy` above all, uses the same registers. So they must be saved at
+//! exits, or protected by CPTR_EL2.TFP until somebody uses them. Arithmetic is the PE's; it is a
+//! subject for emulators, whose host has NaNs, denormals and flags of its own.
+//!
+//! ```text
+//!   guest: V, FPCR, FPSR --exit--> hypervisor uses V --entry--> guest
+//!                           save                    restore
+//! ```
 
 use core::arch::{asm, global_asm};
 
@@ -14,7 +24,7 @@ use crate::user::{self, User};
 use crate::{case, check_eq, hypercall, machine, skip, user_code};
 
 /// Lets EL1 and EL0 use FP and SIMD (CPACR_EL1.FPEN = 0b11), or skips where there is none.
-fn enable() {
+pub fn enable() {
     if pfr0::FP.get(ID_AA64PFR0_EL1.get()) == pfr0::NO_FP {
         skip!("ID_AA64PFR0_EL1.FP says no floating-point");
     }
@@ -25,10 +35,10 @@ fn enable() {
 /// V0 to V31, FPCR and FPSR.
 #[repr(C, align(16))]
 #[derive(Clone, Copy, PartialEq)]
-struct State {
+pub struct State {
     v: [u128; 32],
-    fpcr: u64,
-    fpsr: u64,
+    pub fpcr: u64,
+    pub fpsr: u64,
 }
 
 unsafe extern "C" {
@@ -39,7 +49,7 @@ unsafe extern "C" {
 impl State {
     /// Different in every byte of every register; FPCR rounds toward zero and flushes, FPSR
     /// has QC and IXC.
-    fn pattern(seed: u64) -> Self {
+    pub fn pattern(seed: u64) -> Self {
         let half = |n: u64| 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(n + seed);
         let v = core::array::from_fn(|n| {
             let n = 2 * n as u64;
@@ -48,7 +58,7 @@ impl State {
         Self { v, fpcr: 0b11 << 22 | 1 << 24, fpsr: 1 << 27 | 1 << 4 }
     }
 
-    fn load(&self) {
+    pub fn load(&self) {
         // SAFETY: the target is soft-float: the compiler keeps nothing in the V registers.
         unsafe { fp_load(self) };
     }
@@ -61,7 +71,7 @@ impl State {
     }
 
     #[track_caller]
-    fn check(&self, after: &str) {
+    pub fn check(&self, after: &str) {
         let now = Self::now();
         for n in 0..32 {
             let (seen, wanted) = (now.v[n], self.v[n]);
@@ -73,8 +83,23 @@ impl State {
 }
 
 case! {
-    /// A hypervisor has uses of its own for the vector registers. The guest must not see them:
-    /// not over a call, not over an access to a device that is emulated.
+    /// A hypervisor has uses of its own for the vector registers. The guest must not see them: all
+    /// of V0 to V31, FPCR and FPSR are the same behind an exit. SMCCC says it of calls; for an
+    /// access to an emulated device nothing needs to say it, as the guest does not know that there
+    /// was an exit.
+    ///
+    /// The case loads a pattern into all of it (rounding toward zero, flush-to-zero, two sticky
+    /// flags), calls PSCI_VERSION, compares; reads a register of the console, compares. Eight
+    /// patterns.
+    ///
+    /// ```text
+    ///   load V, FPCR, FPSR --> hvc  --> same
+    ///                      --> ldr [UARTFR] --> same
+    /// ```
+    ///
+    /// FPCR and FPSR are what is forgotten, and the upper halves of V8 to V15, since AAPCS64 keeps
+    /// only the lower ones. Rounding that leaks out of the host shows as a program that computes
+    /// something else after a page fault; a leaked V register as another guest's key.
     "fp.state_over_exits": "V0 to V31, FPCR and FPSR are the same after a call and after MMIO";
     reference: "DDI 0487: FP and SIMD state; DEN 0028: SMCCC preserves the SIMD registers";
     needs: Needs::PSCI;
@@ -85,10 +110,10 @@ case! {
             state.load();
             hypercall::call32(PSCI_VERSION, 0);
             state.check("a hypervisor call");
-            if let Some(uart) = machine::get().uart {
+            if let Some(uart) = machine::get().pl011() {
                 const UARTFR: u64 = 0x18;
                 // SAFETY: reads the flags of a PL011, which changes nothing.
-                unsafe { ((uart.start + UARTFR) as *const u32).read_volatile() };
+                unsafe { ((uart.registers.start + UARTFR) as *const u32).read_volatile() };
                 state.check("an MMIO read");
             }
         }
@@ -96,7 +121,22 @@ case! {
 }
 
 case! {
-    /// Exceptions leave the vector registers alone: EL0's are EL1's.
+    /// Exceptions leave the vector registers alone: there is one set, which EL0 and EL1 share. What
+    /// EL1 has loaded EL0 finds there after ERET, and back by SVC.
+    ///
+    /// The case loads a pattern, goes to EL0, where 1.5 and 2.5 are added (FADD D0), and wants 4.0
+    /// in V0 with the upper half cleared, and all the others unchanged.
+    ///
+    /// ```text
+    ///   EL1  V1 = 1.5, V2 = 2.5 --eret--> EL0  fadd d0, d1, d2; svc
+    ///   EL1  V0 = 4.0, the rest as loaded
+    /// ```
+    ///
+    /// A scalar result clears the rest of its register: an emulator that stores 8 bytes and keeps
+    /// the upper ones is wrong in a way that only the next vector operation sees. A kernel depends
+    /// on the other half of the case. As the registers are shared it must save them before it uses
+    /// them itself, and an emulator that banks them by exception level would give each process the
+    /// registers of its last visit.
     "fp.state_el0": "V registers go to EL0 by ERET and come back by SVC; EL0 adds two doubles";
     reference: "DDI 0487: exception entry and return; FADD (scalar)";
     needs: Needs::NONE;
@@ -138,8 +178,22 @@ fn divide(a: u64, b: u64, fpcr: u64) -> (u64, u64) {
 }
 
 case! {
-    /// 1/3 is inexact and differs by rounding mode; 1/0 is an infinity and says so; 0/0 is the
-    /// default NaN; what is too small underflows, or is flushed with FPCR.FZ.
+    /// IEEE 754 division in four rounding modes (FPCR.RMode: to nearest, up, down, to zero). 1/3 is
+    /// inexact; 1/0 is an infinity and sets DZC; 0/0 is the default NaN and sets IOC; a result too
+    /// small is denormal with UFC and IXC, or, with FPCR.FZ, zero with UFC alone.
+    ///
+    /// The case divides nine times and compares the quotient bit by bit and FPSR as a whole.
+    ///
+    /// ```text
+    ///   FPSR   4 IXC  3 UFC  2 OFC  1 DZC  0 IOC
+    ///   FPCR   24 FZ  23:22 RMode
+    /// ```
+    ///
+    /// The flags accumulate until software clears them. An emulator that uses its host's arithmetic
+    /// has four traps: the host's rounding mode, the sign of its default NaN (x86's is negative,
+    /// Arm's positive), when tininess is detected, and that flushing sets UFC and not IXC here. A
+    /// guest notices by wrong last digits, which is what numerical regression tests are made to
+    /// find, and by JavaScript engines that look at NaN bits.
     "fp.division": "FDIV: four rounding modes, DZC, IOC, UFC and the default NaN as IEEE 754 has it";
     reference: "DDI 0487: FPDiv, FPRound; FPCR.RMode, FZ; FPSR cumulative bits";
     needs: Needs::NONE;
@@ -171,8 +225,23 @@ case! {
 }
 
 case! {
-    /// Saturation sets FPSR.QC and stays inside the lane; a pairwise addition takes neighbours;
-    /// a table look-up out of range gives 0.
+    /// SIMD instructions work in lanes. SQADD saturates each lane and sets FPSR.QC if one did; ADDP
+    /// adds neighbours, of the first source and then of the second; TBL looks bytes up in a
+    /// register, and an index out of range gives 0.
+    ///
+    /// The case executes the three with inputs at the limits (0x7fff + 1, 0x8000 - 1, indices 0x10,
+    /// 0x80 and 0xff) and compares all 16 bytes and QC.
+    ///
+    /// ```text
+    ///   sqadd   7fff + 0001 -> 7fff, QC      8001 + ffff -> 8000
+    ///   addp    [a1+a0, a3+a2, ... | b1+b0, ...]
+    ///   tbl     index 15 -> byte, 16 .. 255 -> 0
+    /// ```
+    ///
+    /// Carries between lanes, the order of the two sources in ADDP, and TBL with `index & 15` (as
+    /// x86's PSHUFB nearly does) are how emulators get this wrong. Video decoders and `memchr` in
+    /// the C library use just these. QC is sticky and often forgotten; codecs that test it for
+    /// overflow then miss every one.
     "fp.simd_lanes": "SQADD saturates and sets QC, ADDP adds neighbours, TBL looks up";
     reference: "DDI 0487: SQADD, ADDP (vector), TBL; FPSR.QC";
     needs: Needs::NONE;
@@ -208,7 +277,22 @@ case! {
 }
 
 case! {
-    /// FIPS 197, appendix B: the first round of the cipher's example.
+    /// AESE does AddRoundKey, SubBytes and ShiftRows, AESMC does MixColumns: together a round of
+    /// AES. ID_AA64ISAR0_EL1.AES says whether they are there; else the case skips.
+    ///
+    /// The case takes the example of FIPS 197, appendix B: its input and first key, and wants the
+    /// state after the first round.
+    ///
+    /// ```text
+    ///   V0 = input, V1 = key     aese v0, v1     aesmc v0, v0
+    ///   = state of round 1, after MixColumns
+    /// ```
+    ///
+    /// Note the order: Arm XORs the key first, x86's AESENC last. An emulator that maps one onto
+    /// the other needs a key of zero and an XOR of its own. A mistake gives no fault, only other
+    /// bytes, and the guest encrypts its disk with them: it can read it back until it is moved to
+    /// real hardware. Linux tests its crypto drivers at boot and reports a failure, if the
+    /// self-tests are compiled in. A standard's test vector is the best of oracles.
     "fp.aes_round": "AESE and AESMC do the first round of the AES standard's example";
     reference: "DDI 0487: AESE, AESMC; FIPS 197, appendix B";
     needs: Needs::NONE;

@@ -1,4 +1,13 @@
 //! The two groups: Group 0 is signalled as FIQ, Group 1 as IRQ, where there is one security state.
+//!
+//! ```text
+//!   Group 0 --> FIQ --> ICC_IAR0, EOIR0, HPPIR0, BPR0, IGRPEN0, AP0R
+//!   Group 1 --> IRQ --> ICC_IAR1, EOIR1, HPPIR1, BPR1, IGRPEN1, AP1R
+//!               PMR, RPR, CTLR, DIR: one for both
+//! ```
+//!
+//! A virtual machine has one security state (GICD_CTLR.DS = 1), so both groups are the guest's.
+//! With two, Group 0 belongs to the secure side and the cases skip.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -40,7 +49,21 @@ pub fn end_fiq(interrupt: Interrupt) {
 }
 
 case! {
-    /// Group 0 has registers of its own; those of Group 1 do not see it.
+    /// A Group 0 interrupt has registers of its own. ICC_IAR0_EL1 acknowledges it, ICC_EOIR0_EL1
+    /// ends it; those of Group 1 do not see it and give 1023. The running priority is common.
+    ///
+    /// The case makes a Group 0 SPI pending, wants a FIQ in ISR_EL1, its INTID from HPPIR0, 1023
+    /// from HPPIR1 and IAR1, takes it by IAR0, looks at RPR, and ends it.
+    ///
+    /// ```text
+    ///   pending, Group 0 --> ISR_EL1.F
+    ///   IAR1 = 1023 (not active)    IAR0 = INTID (active)
+    /// ```
+    ///
+    /// Linux only uses Group 1, so a hypervisor may never have been asked for the other half:
+    /// ICC_IAR0_EL1 is then UNDEFINED, or an alias of IAR1. If IAR1 acknowledges a Group 0
+    /// interrupt, a kernel takes what its firmware waits for. In ICH_LR the group is one bit (60),
+    /// and it decides between the virtual IRQ and FIQ; forgotten, all is FIQ.
     "gic_group.fiq": "a Group 0 interrupt is a FIQ: IAR0 gives it, IAR1 gives 1023, EOIR0 ends it";
     reference: "IHI 0069: interrupt grouping, one security state; ICC_IAR0_EL1, ICC_EOIR0_EL1";
     needs: Needs::GIC;
@@ -72,7 +95,22 @@ fn handler(frame: &mut TrapFrame) {
 }
 
 case! {
-    /// And they arrive by different vectors.
+    /// The two groups arrive by different vectors: Group 1 as IRQ at 0x280, Group 0 as FIQ at 0x300
+    /// (from EL1 on SP_EL1), each under its own mask in PSTATE.
+    ///
+    /// The case takes one of each with both unmasked, and compares vector and INTID. The handler
+    /// chooses IAR0 or IAR1 by the vector.
+    ///
+    /// ```text
+    ///   GIC: Group 1 --> IRQ line --> PSTATE.I --> VBAR + 0x280
+    ///        Group 0 --> FIQ line --> PSTATE.F --> VBAR + 0x300
+    /// ```
+    ///
+    /// It is the GIC and the PE together, over two lines that a hypervisor's code calls by numbers,
+    /// or by names of another API. `applevisor` 1.0.0 has its enumeration of the two the wrong way
+    /// round; no type checker finds that. A guest with both lines exchanged reads IAR1 in its IRQ
+    /// handler, gets 1023, returns, and is called again: an interrupt storm with nothing to
+    /// acknowledge.
     "gic_group.vectors": "Group 1 is taken by vector 0x280, Group 0 by vector 0x300";
     reference: "IHI 0069: interrupt grouping; DDI 0487: exception vectors";
     needs: Needs::GIC;
@@ -92,7 +130,23 @@ case! {
 }
 
 case! {
-    /// Of both groups the more urgent one is signalled, and the other one's IAR gives nothing.
+    /// With interrupts of both groups pending the more urgent one is signalled, IRQ or FIQ, and IAR
+    /// of the other group gives 1023 as long as it is not its turn.
+    ///
+    /// The case has 0x40 and 0x60 pending in both assignments, looks at ISR_EL1, tries the wrong
+    /// IAR, takes the first, sees nothing signalled while it is active, ends it, and takes the
+    /// other.
+    ///
+    /// ```text
+    ///   Group 0 0x40, Group 1 0x60    FIQ    IAR1 = 1023
+    ///   Group 0 0x60, Group 1 0x40    IRQ    IAR0 = 1023
+    /// ```
+    ///
+    /// So the choice is made over both groups first, and then its group says which line. An
+    /// implementation that asks each group for its own best, and raises both lines, lets the PE
+    /// choose, which prefers as it likes: priority between groups has no effect any more. And its
+    /// IAR hands out an interrupt of lesser priority than the one that is signalled. Priority
+    /// inversion of this kind shows as jitter in whatever firmware does.
     "gic_group.order": "with both pending the more urgent is signalled, IRQ or FIQ, then the other";
     reference: "IHI 0069: prioritization; ICC_HPPIR0_EL1, ICC_HPPIR1_EL1";
     needs: Needs::GIC;
@@ -125,7 +179,21 @@ case! {
 }
 
 case! {
-    /// The group is a property that can be changed while it is pending.
+    /// The group is a bit in IGROUPR that can be changed while the interrupt is pending. From then
+    /// on it is signalled as the other kind, and held back or let through by the other enable.
+    ///
+    /// The case makes an SPI and an SGI pending in Group 0 (FIQ), moves each to Group 1 (IRQ), and
+    /// back, with ICC_IGRPEN0_EL1 cleared (nothing) and set (FIQ), and takes it.
+    ///
+    /// ```text
+    ///   IGROUPR = 0: FIQ   IGROUPR = 1: IRQ   = 0, IGRPEN0 = 0: none
+    /// ```
+    ///
+    /// Like priority and enable, the group is copied into a list register when an interrupt is
+    /// handed to a vCPU, and the copy must follow. Kernels set groups once at boot, when things may
+    /// already be pending from before: a boot loader's timer, an SGI from a crashed kernel. If the
+    /// copy does not follow, the first interrupt of the new kernel is a FIQ for which it has no
+    /// handler, and it panics before it has a console.
     "gic_group.moved": "a pending interrupt that changes its group is signalled as the other";
     reference: "IHI 0069: GICD_IGROUPR<n>, GICR_IGROUPR0";
     needs: Needs::GIC;

@@ -1,4 +1,14 @@
 //! The timers' PPIs: their outputs are levels, each CPU has its own.
+//!
+//! ```text
+//!   CNTV: condition and not IMASK --> PPI 27 of this CPU's GICR
+//!   CNTP: condition and not IMASK --> PPI 30
+//!         pending = output; ICPENDR has no power over it
+//! ```
+//!
+//! For a hypervisor this is where two models meet: the timer's, which says when the output changes,
+//! and the GIC's, which must hear of it while a vCPU runs, while it is in an exit, and while it
+//! sleeps.
 
 use anyvisor_abi::case::Needs;
 use anyvisor_arch::pstate::Vector;
@@ -13,7 +23,7 @@ use crate::interrupt::unmasked;
 use crate::machine::{self, MOST_CPUS};
 use crate::smp::{self, Line, sleep_until};
 use crate::timer::{Timer, VIRTUAL};
-use crate::{case, check_eq};
+use crate::{case, check_eq, gic};
 
 fn ppi(timer: &Timer, priority: u64) -> Interrupt {
     Interrupt::new((timer.intid)(machine::get())).prepare(Group::One, priority)
@@ -46,30 +56,72 @@ fn check_level(timer: &'static Timer) {
 }
 
 case! {
-    /// CVAL, ENABLE and IMASK make the output, and the output is the PPI's pending state.
+    /// The virtual timer's PPI (27) is pending exactly as long as the timer's output is high.
+    /// ENABLE, IMASK and CVAL make the output; ICPENDR cannot clear a line that is high.
+    ///
+    /// The case starts the timer with CVAL = 0 and sees the PPI pending, clears it in vain, sets
+    /// IMASK (not pending), clears IMASK (pending), moves CVAL to the end of time (not), and back,
+    /// takes it (active and pending), stops the timer (active), and ends it.
+    ///
+    /// ```text
+    ///   CTL, CVAL   due   IMASK   -    CVAL far   CVAL 0   IAR   stop
+    ///   PPI         P     -       P    -          P        AP    A
+    /// ```
+    ///
+    /// Where hardware's timer raises a physical interrupt to the host, the hypervisor makes the
+    /// guest's pending then. It has to go away again when the guest moves CVAL, which does not
+    /// exit: at the latest at the next exit or read of the state. A stale pending bit is an
+    /// interrupt without a reason; Linux's handler sees ISTATUS = 0 and reports IRQ_NONE.
     "gic_timer.virtual": "PPI 27 is pending while the virtual timer's output is high: IMASK, CVAL, ENABLE lower it";
     reference: "DDI 0487: CNTV_CTL_EL0; IHI 0069: GICR_ISPENDR0, level-sensitive interrupts";
-    needs: Needs::GIC;
+    needs: Needs::ANY_GIC;
     fn level_virtual() {
         check_level(&VIRTUAL);
     }
 }
 
 case! {
-    /// The same of the physical timer.
+    /// The physical timer's PPI (30) follows its output in the same way. The case is that of
+    /// `gic_timer.virtual` with CNTP_CTL_EL0 and CNTP_CVAL_EL0; it skips where these are trapped.
+    ///
+    /// ```text
+    ///   CNTP_CTL, CNTP_CVAL --> output --> GICR_ISPENDR0 bit 30
+    /// ```
+    ///
+    /// In most hypervisors this timer is emulated by software, as its hardware is the host's:
+    /// writes trap, and a host timer stands for the deadline. The output must be recomputed at each
+    /// write and each time the host timer fires, and told to the GIC as a level in both directions.
+    /// Those who wrote only the rising half see the PPI stay pending after CVAL was moved away.
+    /// Those who compute the output when the deadline fires, and not at the write, are late for a
+    /// CVAL that is in the past: it should be pending at once.
     "gic_timer.physical": "PPI 30 is pending while the physical timer's output is high: IMASK, CVAL, ENABLE lower it";
     reference: "DDI 0487: CNTP_CTL_EL0; IHI 0069: GICR_ISPENDR0, level-sensitive interrupts";
-    needs: Needs::GIC;
+    needs: Needs::ANY_GIC;
     fn level_physical() {
         check_level(physical());
     }
 }
 
 case! {
-    /// Two timers, two interrupts: the more urgent comes first, whichever was due first.
+    /// Two timers, two interrupts: which is taken first is decided by the priorities of their PPIs
+    /// and not by which was due first.
+    ///
+    /// The case gives one PPI 0x40 and the other 0x60, has both pending, takes the more urgent,
+    /// stops its timer, ends it, takes the other; and the same with the roles exchanged.
+    ///
+    /// ```text
+    ///   CNTV due, PPI 27 0x60 --+
+    ///   CNTP due, PPI 30 0x40 --+--> IAR 30, then 27
+    /// ```
+    ///
+    /// A guest hypervisor runs its own clock on one and its guest's on the other. A VMM that
+    /// handles expiry in one routine ("a timer fired") may raise one PPI for both, or forget the
+    /// second if both are due in the same exit. Under Hypervisor.framework only the virtual timer
+    /// makes an exit; the physical one must be noticed by the GIC's side. Both must be compared
+    /// with their own counters.
     "gic_timer.both": "both timers due: the PPI of higher priority is taken first, then the other";
     reference: "DDI 0487: CNTV_CTL_EL0, CNTP_CTL_EL0; IHI 0069: prioritization";
-    needs: Needs::GIC;
+    needs: Needs::ANY_GIC;
     fn both() {
         for (first, second) in [(&VIRTUAL, physical()), (physical(), &VIRTUAL)] {
             let ppis = [ppi(first, 0x40), ppi(second, 0x60)];
@@ -88,11 +140,27 @@ case! {
 }
 
 case! {
-    /// A deadline ends WFI, with the interrupt masked and unmasked. The other timer's, further off,
-    /// is not what ended it.
+    /// WFI ends at the nearer of the deadlines. The timer that is further off must not end it as
+    /// its own, and must not be shown as pending.
+    ///
+    /// The case sets one timer an hour ahead and the other 3 ms, sleeps by WFI masked until
+    /// something is signalled, and wants the near one's PPI, not before its deadline; then with the
+    /// roles exchanged.
+    ///
+    /// ```text
+    ///   virtual   now ... 3 ms |
+    ///   physical  now ............................. 1 h |
+    ///   wfi       sleeps ------^ wakes: PPI 27
+    /// ```
+    ///
+    /// The hypervisor's thread sleeps until the minimum over both timers, each taken from its
+    /// counter to the host's clock by its own offset. If it looks at the virtual one only, a guest
+    /// that idles on the physical timer sleeps until something else happens. If it computes in 32
+    /// bits, or in nanoseconds with overflow, an hour is wrapped into a moment, and the vCPU spins
+    /// between sleep and "not yet". Waking too early is allowed; being signalled early is not.
     "gic_timer.wfi": "WFI waits for the nearer deadline of the two timers, masked by PSTATE.I";
     reference: "DDI 0487: WFI wake-up events; CNTV_CTL_EL0, CNTP_CTL_EL0";
-    needs: Needs::GIC;
+    needs: Needs::ANY_GIC;
     fn wfi() {
         for (near, far) in [(&VIRTUAL, physical()), (physical(), &VIRTUAL)] {
             let (near_ppi, far_ppi) = (ppi(near, 0x80), ppi(far, 0x80));
@@ -116,22 +184,39 @@ case! {
 static FIRED: [Line; MOST_CPUS] = [const { Line::new() }; MOST_CPUS];
 
 case! {
-    /// Timers are a CPU's own: each sets its own deadlines, sleeps, and takes its own interrupts.
+    /// Timers are a CPU's own: registers, deadline, output, PPI. Each CPU sets its own and is
+    /// interrupted by its own.
+    ///
+    /// The case has all other CPUs, at once, arm their virtual timer a millisecond ahead, sleep in
+    /// WFI, and in the handler arm it again: 5 ticks each. Each tick must find its condition met.
+    /// The CPU that runs the case, without a deadline, takes none.
+    ///
+    /// ```text
+    ///   CPU 1   |--1 ms--|tick|--1 ms--|tick ...
+    ///   CPU 2     |--1 ms--|tick|--1 ms--|tick ...
+    ///   CPU 0   (no deadline)  nothing
+    /// ```
+    ///
+    /// PPI 27 is one number with as many meanings as there are CPUs; banked state is addressed
+    /// through the CPU that is asking, or through its redistributor. A hypervisor's host timer
+    /// needs the vCPU in its callback: with a global, ticks of all are delivered to one. With many
+    /// vCPUs asleep, each expiry has to wake just its own thread; waking all is right and slow,
+    /// waking the wrong one is a hang.
     "gic_timer.each_cpu": "every CPU takes 5 ticks of its own virtual timer from WFI, all at once";
     reference: "DDI 0487: a timer for each PE; IHI 0069: PPIs are banked";
-    needs: Needs::GIC.and(Needs::PSCI).vcpus(2);
+    needs: Needs::ANY_GIC.and(Needs::PSCI).vcpus(2);
     fn each_cpu() {
         const TICKS: u64 = 5;
         fn tick(cpu: usize, _: Vector) {
-            let intid = icc::iar1();
             let wanted = (VIRTUAL.intid)(machine::get());
-            assert!(intid == u64::from(wanted), "INTID {intid}, expected {wanted}");
+            let taken = gic::acknowledge().expect("an IRQ was taken");
+            assert!(taken.intid() == wanted, "INTID {}, expected {wanted}", taken.intid());
             assert!(VIRTUAL.is_met(), "an interrupt of CPU {cpu} before its deadline");
             VIRTUAL.start((VIRTUAL.counter)() + milliseconds(1));
             // Not before the output is low: else it comes once more, and is not met then.
             let ppi = Interrupt::new(wanted);
             smp::spin_until(|| !ppi.is_pending() || VIRTUAL.is_met());
-            icc::set_eoir1(intid);
+            gic::end(taken);
             FIRED[cpu].add(1);
         }
         extern "C" fn body(cpu: u64) {

@@ -1,4 +1,20 @@
 //! Calls to the hypervisor: SMCCC, PSCI, and the monitor's own services' front door.
+//!
+//! HVC is the one door that is meant to be opened. It is a synchronous exception to EL2 (EC 0x16)
+//! with ELR_EL2 behind the instruction, so PC needs no correction. An SMC that HCR_EL2.TSC traps is
+//! another matter (EC 0x17): it was trapped before it was done, ELR_EL2 is at the SMC, and the
+//! hypervisor adds 4.
+//!
+//! ```text
+//!   EL1   x0 = function, x1.. = arguments;  hvc #0
+//!           |                                  ^
+//!   EL2     v  EC 0x16: who owns x0[29:24]? ---+  x0 = result
+//!              0 Arm   4 standard secure (PSCI)   6 vendor hypervisor
+//!              nobody: x0 = -1 (NOT_SUPPORTED)
+//! ```
+//!
+//! The function's number says what it is: bit 31 fast call, bit 30 64-bit, bits 29:24 the owner,
+//! 15:0 the function.
 
 use core::arch::{asm, global_asm};
 
@@ -15,8 +31,23 @@ use crate::{case, check_eq, gic, hypercall, runner, user_code};
 const NOT_SUPPORTED: i32 = id::NOT_SUPPORTED as i32;
 
 case! {
-    /// SMCCC_VERSION exists from version 1.1 on. Its discovery goes by PSCI: PSCI_FEATURES of
-    /// its identifier says whether it may be called.
+    /// SMCCC_VERSION (0x8000_0000) tells which version of the calling convention is kept. It exists
+    /// from version 1.1 on; before, nobody answers, and a hypervisor of that time might do
+    /// anything. So its discovery goes by PSCI: PSCI_FEATURES with SMCCC_VERSION as its argument
+    /// says whether it may be called (DEN 0028, discovery).
+    ///
+    /// The case asks both. If PSCI_FEATURES says no, the call itself must answer NOT_SUPPORTED; if
+    /// yes, at least 1.1 (0x1_0001). Our monitor must say 1.2.
+    ///
+    /// ```text
+    ///   PSCI_FEATURES(SMCCC_VERSION)  -1 --> convention 1.0
+    ///                                 >= 0 --> SMCCC_VERSION --> 1.1 ...
+    /// ```
+    ///
+    /// Linux does just this at boot and then decides how to call: with 1.1 and later it trusts the
+    /// hypervisor to keep X4 to X17, and asks for workarounds of speculation faults by
+    /// ARCH_FEATURES. A hypervisor that claims 1.1 and clobbers a register corrupts the kernel at
+    /// every such call.
     "hypercall.smccc_version": "SMCCC_VERSION is at least 1.1 where PSCI_FEATURES says it exists";
     reference: "DEN 0028: SMCCC_VERSION, discovery; DEN 0022: PSCI_FEATURES";
     needs: Needs::PSCI;
@@ -35,7 +66,23 @@ case! {
 }
 
 case! {
-    /// PSCI_VERSION: major in the upper half, minor in the lower.
+    /// PSCI_VERSION has the major version in bits 31:16 and the minor in 15:0. It is the first call
+    /// that an operating system makes to a PSCI that claims to be 0.2 or later, and what it may
+    /// call afterwards depends on it.
+    ///
+    /// The case wants 0.2 or later, and no negative number, which would be an error. Our monitor
+    /// must say 1.1.
+    ///
+    /// ```text
+    ///   hvc  x0 = 0x8400_0000  -->  w0 = 0x0001_0001
+    ///                                    major minor
+    /// ```
+    ///
+    /// Linux refuses to bring up any other CPU if the FDT says `arm,psci-0.2` and this call fails.
+    /// A hypervisor that has the halves the wrong way round makes 0.1 of version 1.0, or 2.0 of
+    /// 0.2: the guest does not use PSCI at all, or calls functions that are not there. (Of 1.1
+    /// nobody notices.) The result is 32 bits; bits 63:32 of X0 are not to be relied on by the
+    /// caller, who reads W0.
     "hypercall.psci_version": "PSCI_VERSION is 0.2 or later";
     reference: "DEN 0022: PSCI_VERSION";
     needs: Needs::PSCI;
@@ -49,8 +96,24 @@ case! {
 }
 
 case! {
-    /// PSCI_FEATURES tells what is there: 0 or flags for a function that is, NOT_SUPPORTED for
-    /// one that is not. The mandatory functions of PSCI 1.0 must be.
+    /// PSCI_FEATURES (from 1.0 on) tells what is there: 0 or a word of flags for a function that is
+    /// implemented, NOT_SUPPORTED (-1) for one that is not. For functions that PSCI 1.0 makes
+    /// mandatory it must not say no.
+    ///
+    /// The case asks for VERSION, CPU_SUSPEND, CPU_OFF, CPU_ON, AFFINITY_INFO, SYSTEM_OFF,
+    /// SYSTEM_RESET and FEATURES itself, and then for three identifiers that nobody has given to
+    /// anything.
+    ///
+    /// ```text
+    ///   w1 = 0xc400_0003 (CPU_ON)    w0 >= 0
+    ///   w1 = 0x8400_00ff (nothing)   w0 = -1
+    /// ```
+    ///
+    /// A table of functions that is apart from the switch that serves them drifts from it:
+    /// something is claimed and then answers -1, or works and is denied. Linux asks for
+    /// CPU_SUSPEND's flags to know the format of power states, and for SYSTEM_SUSPEND, which
+    /// decides whether the guest can be suspended at all. "Yes" to everything is worse than "no":
+    /// the kernel uses what it was promised.
     "hypercall.psci_features": "PSCI_FEATURES knows the mandatory functions, and not an unknown one";
     reference: "DEN 0022: PSCI_FEATURES; table of mandatory functions";
     needs: Needs::PSCI;
@@ -82,7 +145,22 @@ fn affinity() -> u64 {
 }
 
 case! {
-    /// This CPU is on, and says so of itself; turning it on again is refused.
+    /// A CPU that executes this case is on, and AFFINITY_INFO must say so (0); CPU_ON of it is
+    /// refused with ALREADY_ON (-4). MIGRATE_INFO_TYPE must be 2 (no Trusted OS, or one that need
+    /// not be migrated) or not supported.
+    ///
+    /// The case asks for its own affinity, taken from MPIDR_EL1. AFFINITY_INFO has a level as its
+    /// second argument; levels above 0 need not be supported since PSCI 1.0, and our monitor
+    /// answers INVALID_PARAMETERS there.
+    ///
+    /// ```text
+    ///   x1 = MPIDR_EL1 & 0xff_00ff_ffff
+    ///   AFFINITY_INFO(x1, 0) = 0        CPU_ON(x1, entry, 0) = -4
+    /// ```
+    ///
+    /// A hypervisor finds the vCPU by affinity and not by its number: they differ as soon as there
+    /// is more than one cluster. If CPU_ON of a running vCPU is carried out, its registers are
+    /// reset under its feet. That is why the state must be looked at and changed in one step.
     "hypercall.psci_cpu": "AFFINITY_INFO of this CPU is ON, CPU_ON of it ALREADY_ON";
     reference: "DEN 0022: AFFINITY_INFO, CPU_ON";
     needs: Needs::PSCI;
@@ -107,18 +185,35 @@ case! {
 }
 
 unsafe extern "C" {
-    fn registers_over_hvc(function: u64, dump: *mut [u64; 31]);
-    fn registers_over_smc(function: u64, dump: *mut [u64; 31]);
+    /// Makes the call with a pattern in X1 to X30, and stores X0 to X30 behind it.
+    pub fn registers_over_hvc(function: u64, dump: *mut [u64; 31]);
+    /// The same by SMC.
+    pub fn registers_over_smc(function: u64, dump: *mut [u64; 31]);
 }
 
 /// What register `n` holds before the call.
-const fn pattern(n: usize) -> u64 {
+pub const fn pattern(n: usize) -> u64 {
     0x0101_0101_0101_0101 * n as u64
 }
 
 case! {
-    /// A function that nobody has answers NOT_SUPPORTED in X0 (W0 for a 32-bit one), and leaves
-    /// X4 to X30 alone: only X1 to X3 may hold rubbish, and under version 1.0 up to X17.
+    /// A function identifier that nobody has must answer NOT_SUPPORTED, -1, in X0 (W0 for a 32-bit
+    /// call), and must leave the other registers alone. Under SMCCC 1.1 and later X4 to X17 are
+    /// kept, and X18 to X30 always; X1 to X3 may hold rubbish. Under 1.0, X4 to X17 are scratch.
+    ///
+    /// The case fills X1 to X30 with a pattern, makes eight such calls, 32-bit and 64-bit, of
+    /// several owners, and compares. From which register on it does so depends on whether
+    /// SMCCC_VERSION is there.
+    ///
+    /// ```text
+    ///   before   x0 = 0xc600_fff0   x4 ..... x30 = pattern
+    ///   after    x0 = -1            x4 ..... x30 = pattern
+    /// ```
+    ///
+    /// Guests probe: KVM's, Hyper-V's and others' services are looked for by calls that most
+    /// hypervisors do not know. One that injects UNDEFINED, stops the VM, or returns 0 ("success")
+    /// breaks the probing of tomorrow's Linux. A forgotten register is a bug in the guest's
+    /// compiler-made code, far away.
     "hypercall.unknown": "an unknown function returns -1 and preserves X4 to X30";
     reference: "DEN 0028: unknown function identifier; register use in HVC and SMC calls";
     needs: Needs::PSCI;
@@ -132,13 +227,16 @@ case! {
             Some(Conduit::Smc) => registers_over_smc,
             _ => registers_over_hvc,
         };
+        // SMCCC_VERSION is there from 1.1 on, which keeps X4 to X17; before, they are scratch.
+        let answer = hypercall::call32(id::PSCI_FEATURES, id::SMCCC_VERSION);
+        let first_kept = if answer == NOT_SUPPORTED { 18 } else { 4 };
         for function in functions {
             let mut dump = [0; 31];
             // SAFETY: the routine keeps AAPCS64 and writes the dump; the call does nothing.
             unsafe { call(u64::from(function), &mut dump) };
             let answer = dump[0] as u32 as i32;
             assert!(answer == NOT_SUPPORTED, "{function:#x} answers {answer:#x}");
-            for (n, x) in dump.into_iter().enumerate().skip(4) {
+            for (n, x) in dump.into_iter().enumerate().skip(first_kept) {
                 check_eq!(x, pattern(n), "X{} after {:#x}", n, function);
             }
         }
@@ -146,7 +244,23 @@ case! {
 }
 
 case! {
-    /// HVC and SMC are not EL0's: a user cannot talk past its kernel.
+    /// HVC and SMC do not exist at EL0: they are UNDEFINED there, EC 0 at EL1, and the hypervisor
+    /// does not hear of them. A user cannot talk past its kernel.
+    ///
+    /// The case executes both at EL0 with SYSTEM_OFF in X0. It wants the exception with ELR_EL1 at
+    /// the instruction; and the VM has to be still there.
+    ///
+    /// ```text
+    ///   EL0   hvc #0 --+
+    ///   EL1            +--> EC 0, ELR at it --> SIGILL
+    ///   EL2   not reached
+    /// ```
+    ///
+    /// On hardware this comes for free. Emulators of HVC, and hypervisors without EL2 that catch
+    /// the instruction by other means, have to ask for the level first. If they do not, any process
+    /// of the guest can switch its machine off, start CPUs at an address of its choice with EL1's
+    /// rights, or ask for whatever the paravirtual services offer. With HCR_EL2.TSC, too, an SMC
+    /// from EL0 is UNDEFINED and not a trap to EL2.
     "hypercall.not_from_el0": "HVC and SMC at EL0 are UNDEFINED: EC 0 at EL1, no call";
     reference: "DDI 0487: HVC, SMC; AArch64.CheckForSMCUndefOrTrap";
     needs: Needs::NONE;
@@ -160,8 +274,22 @@ case! {
 }
 
 case! {
-    /// The monitor's services are found by the UID of their owner, as SMCCC says, and tell their
-    /// revision.
+    /// Each owner of a range of functions has general queries: Call UID (0xff01) says by a UUID in
+    /// W0 to W3 whose services they are, Revision (0xff03) which version (DEN 0028, general service
+    /// queries). The vendor-specific hypervisor range, owner 6, is used by KVM, by Hyper-V and by
+    /// our monitor; the UID tells them apart.
+    ///
+    /// The case calls both of owner 6 and compares with the monitor's UUID and revision.
+    ///
+    /// ```text
+    ///   0x8600_ff01 --> w0 w1 w2 w3 = 16 bytes of the UUID, lowest first
+    ///   0x8600_ff03 --> w0 major, w1 minor
+    /// ```
+    ///
+    /// This kernel decides by these four words whether the monitor's services exist, and skips
+    /// cases if they do not; Linux does likewise with KVM's, for its PTP clock. The byte order
+    /// within the words is where hypervisors slip. Who answers with somebody else's UID is called
+    /// with that one's functions, whose arguments mean something else.
     "hypercall.vendor_uid": "Call UID of the vendor hypervisor owner is the monitor's; revision 1.1";
     reference: "DEN 0028: general service queries (Call UID, Revision)";
     needs: Needs::SERVICES;
@@ -177,8 +305,22 @@ case! {
 }
 
 case! {
-    /// Dispatch is on X0 alone; the immediate of HVC is zero by the convention, and a hypervisor
-    /// that does not see it (KVM) cannot look at it.
+    /// HVC has a 16-bit immediate, which reaches EL2 in the ISS of EC 0x16. SMCCC calls use 0;
+    /// other values are left to hypervisor vendors. Anyvisor's contract is that dispatch is on X0
+    /// alone and any immediate makes the same call.
+    ///
+    /// The case asks for the host's time by `HVC #0`, by `HVC #0x1234` and again by the first. The
+    /// second must succeed, and its answer lie between the others.
+    ///
+    /// ```text
+    ///   ESR_EL2 = EC 0x16, imm16      not looked at
+    ///   X0      = function            decides
+    /// ```
+    ///
+    /// KVM serves the call whatever the immediate is; Xen and Jailhouse use immediates of their own
+    /// to tell their calls from SMCCC's. A guest that wants to run everywhere uses 0. For a
+    /// hypervisor the point is to choose and to stay with it: if the immediate is looked at in one
+    /// path and not in another, a call's meaning depends on which of them it took.
     "hypercall.immediate_ignored": "HVC #0 and HVC #0x1234 make the same call";
     reference: "DEN 0028: HVC immediate; Anyvisor's contract";
     needs: Needs::SERVICES;
@@ -200,8 +342,22 @@ case! {
 }
 
 case! {
-    /// A refused service changes nothing and says why: an unknown one is NOT_SUPPORTED, bad
-    /// arguments are INVALID_PARAMETERS.
+    /// A call that is refused must change nothing and say why: an unknown service is NOT_SUPPORTED
+    /// (-1), bad arguments are INVALID_PARAMETERS (-2). The rule is Anyvisor's contract, and every
+    /// hypervisor's own: arguments of a hypercall are an allegation until checked.
+    ///
+    /// The case calls an unknown service; PROTECT with an address that is not aligned, with a size
+    /// that is not, beyond RAM, and with a sum that wraps around 2^64; and interrupt services with
+    /// a line, level or INTID that cannot be. It also calls the one that this machine (with a GIC,
+    /// or without) does not have.
+    ///
+    /// ```text
+    ///   start = 2^64 - 0x4000, size = 0x8000    end = 0x4000: looks small
+    /// ```
+    ///
+    /// The sum that wraps is the classic: `start + size <= end of RAM` holds. A hypervisor that
+    /// believes it changes the permissions of somebody else's memory, or panics in an addition that
+    /// is checked. Both are holes that a guest can use, the second to take its host down.
     "hypercall.service_refuses": "services refuse: unknown -1, unaligned or outside RAM -2";
     reference: "Anyvisor's contract: anyvisor_abi::service";
     needs: Needs::SERVICES;
@@ -237,7 +393,21 @@ case! {
 }
 
 case! {
-    /// The end. The result is reported before the call, because nothing can be after it.
+    /// SYSTEM_OFF (0x8400_0008) ends the machine and does not return. The case reports its result
+    /// before the call, for nothing can be reported after; if the call does return, it panics, and
+    /// the later "not ok" for the same number is what counts.
+    ///
+    /// ```text
+    ///   ok 1 hypercall.system_off
+    ///   hvc SYSTEM_OFF --> EL2: stop all vCPUs, end the VM
+    ///   (never here)
+    /// ```
+    ///
+    /// The caller's vCPU must not be entered again, the others must stop, and output that the guest
+    /// has written to its console has to be out before the process ends: the line above is such
+    /// output. A hypervisor that returns from the call, if only while it is shutting down, runs the
+    /// guest behind a point where it expects nothing: Linux's init then exits, and the guest panics
+    /// while it shuts down. One that kills itself at once cuts the guest's last line.
     "hypercall.system_off": "SYSTEM_OFF ends the VM and does not return";
     reference: "DEN 0022: SYSTEM_OFF";
     needs: Needs::PSCI.and(Needs::ENDS_VM);

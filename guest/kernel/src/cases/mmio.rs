@@ -1,9 +1,18 @@
-//! Accesses to a device that the monitor emulates: every size and form, what the exit says of
-//! them, and whether the value arrives.
+//! Accesses to a device that the monitor emulates: every size and form, what the exit says of them,
+//! and whether the value arrives.
 //!
 //! A stage-2 fault describes the access (ISV = 1) if it loads or stores one general-purpose
-//! register and does not write back a base. Of the rest (pairs, pre- and post-index) the
-//! hypervisor must read the instruction itself.
+//! register and does not write back a base. Of the rest (pairs, pre- and post-index) the hypervisor
+//! must read the instruction itself.
+//!
+//! ```text
+//!   ESR_EL2  31:26 25 24  23:22 21  20:16 15 14 .. 6   5:0
+//!            EC    IL ISV SAS   SSE SRT   SF AR    WnR DFSC
+//!   0x24           1  size  sign  Rt    X  LDAR
+//! ```
+//!
+//! The device here is a page of bytes behind exits. Each instruction stands alone in a routine, so
+//! its PC is known; base X1, data X7 and X6.
 
 use core::arch::naked_asm;
 
@@ -12,7 +21,7 @@ use anyvisor_abi::service::AFTER_HANDLE;
 use anyvisor_arch::descriptor::{AF, AP_EL0, Granule, PXN, UXN};
 use anyvisor_arch::esr::{Access, DataAbort, ExceptionClass, FaultStatus};
 
-use super::stage2::check_exit;
+use super::stage2::{ALL_BUT_LEVEL, X7, check_exit};
 use crate::access::{El, load, store};
 use crate::machine;
 use crate::mmu::DEVICE;
@@ -80,7 +89,7 @@ fn run(instruction: &Instruction, base: u64, touched: u64, x6: u64, x7: u64) -> 
     abort.access = instruction.access;
     services::expect_exit(Expected {
         ec: ExceptionClass::DataAbortLower as u64,
-        iss: (abort.iss(), 0x1ff_ffff & !0b11), // the level is the hypervisor's own affair
+        iss: (abort.iss(), ALL_BUT_LEVEL),
         far: Some(touched),
         ipa: Some(touched),
         pc: Some(instruction.code as *const () as u64),
@@ -112,8 +121,22 @@ fn fill(at: u64) {
 }
 
 case! {
-    /// LDRB, LDRH, LDR W, LDR X: SAS is the size, SRT the register, SF says X or W. What is read
-    /// is zero-extended to all 64 bits.
+    /// A device load of 1, 2, 4 or 8 bytes exits with ISV = 1. SAS has the size (0 to 3), SRT the
+    /// register's number, SF whether it is X or W. The hypervisor asks its device, zero-extends the
+    /// value, writes the register, and advances PC. A load to W clears the upper half of X.
+    ///
+    /// The case reads a pattern with LDRB, LDRH, LDR W and LDR X into an X7 that held all ones, and
+    /// compares the syndrome and all 64 bits.
+    ///
+    /// ```text
+    ///   ldrb w7, [x1]  SAS 0  -->  X7 = 0x0000_0000_0000_0088
+    ///   ldrh w7, [x1]  SAS 1  -->  X7 = 0x0000_0000_0000_8788
+    ///   ldr  w7, [x1]  SAS 2  -->  X7 = 0x0000_0000_8586_8788
+    /// ```
+    ///
+    /// The usual mistake is to write only as many bytes into the register as were read, and to
+    /// leave the rest as it was. Drivers mostly mask what they read, so that it shows late: a
+    /// driver's 64-bit compare of a value that it read as 32 bits then fails, sometimes.
     "stage2.mmio_load": "device loads of 1, 2, 4, 8 bytes: SAS, SRT, SF; the value zero-extended";
     reference: "DDI 0487: ESR_EL2, ISS for a Data Abort (SAS, SRT, SF)";
     needs: Needs::SERVICES;
@@ -134,7 +157,22 @@ case! {
 }
 
 case! {
-    /// STRB, STRH, STR W, STR X store the register's low bytes and leave the bytes beside alone.
+    /// A device store exits with WnR = 1. The low bytes of register SRT, as many as SAS says, are
+    /// the data. The hypervisor writes these bytes to the device and no others.
+    ///
+    /// The case stores with STRB, STRH, STR W and STR X over a pattern, and reads the eight bytes
+    /// and their neighbours back: only the named bytes may have changed.
+    ///
+    /// ```text
+    ///   X7 = 01 02 03 04 05 06 07 08
+    ///   strh w7, [x1]   SAS 1, WnR 1 --> device gets 0x0708, 2 bytes
+    /// ```
+    ///
+    /// A hypervisor that passes the whole register on, with the size lost, writes the neighbouring
+    /// device registers too: on a UART or an interrupt controller, whose registers are packed, a
+    /// byte write then acknowledges interrupts or changes priorities of three others. One that
+    /// rounds every access up to 4 bytes, because "devices are 32-bit", breaks those that tell a
+    /// byte write from a word.
     "stage2.mmio_store": "device stores of 1, 2, 4, 8 bytes: SAS, SRT, WnR; only those bytes change";
     reference: "DDI 0487: ESR_EL2, ISS for a Data Abort (SAS, SRT, SF, WnR)";
     needs: Needs::SERVICES;
@@ -158,8 +196,21 @@ case! {
 }
 
 case! {
-    /// Sign-extending loads: SSE is set, SF says how far the sign goes (W: to bit 31, and zeros
-    /// above).
+    /// LDRSB, LDRSH and LDRSW fill the register with the sign of what was read. The syndrome has
+    /// SSE = 1, and SF says how far: to 32 bits, with zeros above, for a W register, or to 64 for
+    /// X. The device sees a plain read of that size; the extension is the hypervisor's work.
+    ///
+    /// The case reads negative bytes, halfwords and words in all five forms, and one positive byte.
+    ///
+    /// ```text
+    ///   byte 0x88     ldrsb w7   SSE 1 SF 0   0x0000_0000_ffff_ff88
+    ///                 ldrsb x7   SSE 1 SF 1   0xffff_ffff_ffff_ff88
+    /// ```
+    ///
+    /// Sign-extending loads of devices are rare in drivers written in C, but the compiler makes
+    /// them where a register is read through a signed type. An emulation that ignores SSE then
+    /// turns -1 into 255 (an error code becomes a length), and one that ignores SF leaves ones in
+    /// the upper half of a W register, which the next 64-bit addition uses as an address.
     "stage2.mmio_sign_extend": "LDRSB, LDRSH, LDRSW from a device: SSE, SF; the sign goes to W or X";
     reference: "DDI 0487: ESR_EL2, ISS for a Data Abort (SSE, SF)";
     needs: Needs::SERVICES;
@@ -185,8 +236,23 @@ case! {
 }
 
 case! {
-    /// Register 31 is XZR in a load or store: a store writes zero, a load only has its effect on
-    /// the device. SRT is 31.
+    /// Register number 31 in a load or store is XZR, not SP. A store of it writes zeros; a load
+    /// from a device is done for its side effect, and the value is thrown away. The syndrome has
+    /// SRT = 31.
+    ///
+    /// The case loads a device into XZR, with the exit checked, and stores WZR and XZR over a
+    /// pattern: 4 and then 8 bytes must become zero, while X7, at hand with all ones, must not be
+    /// what arrives.
+    ///
+    /// ```text
+    ///   str wzr, [x1]   SRT 31 --> 0, 4 bytes
+    ///   ldr xzr, [x1]   SRT 31 --> device read, no register written
+    /// ```
+    ///
+    /// Compilers use XZR for each `writel(0, ...)`, so this is no corner. A hypervisor whose
+    /// register array has 31 entries reads past its end (in KVM's words, `vcpu_get_reg` must say 0
+    /// for 31); one whose array has SP at index 31 writes the guest's stack pointer into the
+    /// device, or a device's value into the guest's stack pointer.
     "stage2.mmio_xzr": "STR XZR writes 0 to a device, LDR XZR reads it for nothing: SRT 31";
     reference: "DDI 0487: ESR_EL2, ISS for a Data Abort (SRT = 31)";
     needs: Needs::SERVICES;
@@ -207,7 +273,23 @@ case! {
 }
 
 case! {
-    /// Offsets, immediate and by register, do not write back: ISV stays 1, and FAR has the sum.
+    /// Addressing with an offset, immediate or by register, does not write the base back, so ISV
+    /// stays 1. The hypervisor need not know how the address was made: FAR_EL2 has the sum, and the
+    /// IPA belongs to it.
+    ///
+    /// The case loads with an immediate offset, a negative unscaled one (LDUR) and a register
+    /// shifted by 3, and stores with a sign-extended W register as the offset. FAR and IPA must be
+    /// those of the sum, and the base X1 unchanged.
+    ///
+    /// ```text
+    ///   ldr x7, [x1, x6, lsl #3]    X1 + (X6 << 3) = FAR
+    ///   str x7, [x1, w6, sxtw]      X1 + sext(W6)  = FAR
+    /// ```
+    ///
+    /// Who decodes instructions although ISV is set does needless work, and gets it wrong in the
+    /// extensions: UXTW for SXTW is off by 4 GiB. An emulator has to compute the sum first and
+    /// report that. FAR without the offset makes all registers of a driver's structure the first
+    /// one.
     "stage2.mmio_offset": "device accesses with immediate and register offsets: ISV, FAR the sum";
     reference: "DDI 0487: ESR_EL2, ISS for a Data Abort (ISV)";
     needs: Needs::SERVICES;
@@ -228,8 +310,22 @@ case! {
 }
 
 case! {
-    /// LDP and STP transfer two registers, which a syndrome has no room for: ISV = 0, and the
-    /// hypervisor decodes the instruction.
+    /// LDP and STP transfer two registers. The syndrome has no room for that: ISV = 0, and SAS, SRT
+    /// and SF mean nothing. The hypervisor gets only FAR, IPA and WnR, and if it wants to serve the
+    /// access it has to fetch the instruction at ELR_EL2 from the guest's memory and decode it.
+    ///
+    /// The case uses LDP of X and W, LDPSW, STP of X and of W with WZR, with offsets both ways, and
+    /// wants ISV = 0 in the exit and the right values in both registers or places.
+    ///
+    /// ```text
+    ///   ldp x7, x6, [x1]   EL2: ISV = 0 --> read the word at ELR_EL2
+    ///                      two accesses: IPA, IPA + 8 --> X7, X6; PC += 4
+    /// ```
+    ///
+    /// KVM does not decode: it fails the run with ENOSYS or leaves it to the VMM, so Linux's
+    /// drivers must avoid such accesses, and a `memcpy` from a device page is a guest's bug there.
+    /// A hypervisor that uses SRT all the same loads register 0. Our monitor decodes; one that does
+    /// not should refuse in words.
     "stage2.mmio_pair": "LDP and STP of a device: ISV = 0, both registers right";
     reference: "DDI 0487: ESR_EL2, ISS for a Data Abort (ISV = 0 for a pair)";
     needs: Needs::SERVICES;
@@ -254,8 +350,23 @@ case! {
 }
 
 case! {
-    /// Pre- and post-index write the base back: ISV = 0. The base is written once, after the
-    /// access, and FAR is the address that was accessed.
+    /// Pre- and post-indexed forms write the base register back. The syndrome cannot say that, so
+    /// ISV = 0. The base is written once, after the access; FAR_EL2 is the address that was
+    /// accessed: for a pre-index the sum, for a post-index the old base.
+    ///
+    /// The case loads, stores and moves pairs with pre- and post-index, up and down, and compares
+    /// value, device and base.
+    ///
+    /// ```text
+    ///   ldr x7, [x1], #8     access at X1,      then X1 += 8
+    ///   ldrsh w7, [x1, #-6]! access at X1 - 6,  X1 = that
+    /// ```
+    ///
+    /// Compilers make such instructions out of a loop over a device's FIFO. A hypervisor that
+    /// decodes them and forgets the base reads one register for ever; one that updates it and then
+    /// has the instruction run again steps twice. An emulator must update the base only when the
+    /// access is done: after a fault that is injected into the guest the base has to be what it
+    /// was, or the retry is at the wrong place.
     "stage2.mmio_writeback": "pre- and post-index device accesses: ISV = 0, value and base right";
     reference: "DDI 0487: ESR_EL2, ISS for a Data Abort (ISV = 0 with writeback)";
     needs: Needs::SERVICES;
@@ -282,7 +393,24 @@ case! {
 }
 
 case! {
-    /// Load-acquire and store-release set AR in the syndrome.
+    /// LDAR and STLR are one access of one register without writeback, so ISV = 1. AR = 1 says that
+    /// the access has acquire or release semantics, which a hypervisor must honour when it carries
+    /// the access out for the guest: the access to the device model has to be ordered with the
+    /// guest's other memory as the instruction would have been.
+    ///
+    /// The case loads X7 by LDAR, stores W7 by STLR, and compares the syndrome with AR = 1 and the
+    /// values.
+    ///
+    /// ```text
+    ///   stlr w7, [x1]   ISV 1  SAS 2  AR 1  WnR 1
+    ///      barrier --> device write            (release)
+    ///   ldar x7, [x1]   device read --> barrier (acquire)
+    /// ```
+    ///
+    /// A hypervisor whose exit path contains a full barrier anyway can ignore AR; one that hands
+    /// the access to another thread cannot. An emulator that decodes LDAR as an exclusive sets
+    /// ISV = 0, because exclusives have no description, and makes a hypervisor refuse what the
+    /// manual describes. Linux uses acquire and release on ordinary memory, seldom on devices.
     "stage2.mmio_ordered": "LDAR and STLR of a device: ISV, AR = 1";
     reference: "DDI 0487: ESR_EL2, ISS for a Data Abort (AR)";
     needs: Needs::SERVICES;
@@ -300,8 +428,23 @@ case! {
 }
 
 case! {
-    /// A device that the kernel lets EL0 have: the exit is the same, EC 0x24 does not tell EL0
-    /// from EL1.
+    /// A kernel may map a device for EL0. The exit of EL0's access is the same: EC 0x24 means a
+    /// data abort from a level below EL2, and does not tell EL0 from EL1. Who wants to know looks
+    /// at SPSR_EL2.M.
+    ///
+    /// The case maps the test device for EL0, loads there with the whole syndrome, FAR and IPA
+    /// announced, and wants the value; then stores from EL0 and reads the result at EL1.
+    ///
+    /// ```text
+    ///   EL0   ldr x1, [x0] --+
+    ///   EL1   ldr x7, [x1] --+--> stage 2 --> EL2: EC 0x24, served alike
+    /// ```
+    ///
+    /// Stage 1 has decided already that EL0 may, so the hypervisor has no reason to refuse; DPDK
+    /// and other user-level drivers work so. Injecting an abort "because it was user mode" breaks
+    /// them. If the hypervisor decodes the instruction (ISV = 0) it must read it with EL0's
+    /// translation, and be aware that another thread of that process may change the word between
+    /// the exit and the reading: it may only trust what it has checked.
     "stage2.mmio_el0": "EL0's accesses to a device page exit and are served like EL1's";
     reference: "DDI 0487: ESR_EL2, EC 0b100100, Data Abort from a lower Exception level";
     needs: Needs::SERVICES;
@@ -311,9 +454,11 @@ case! {
         let va = window.base() + 0x9000;
         window.tables.map(va, device, 3, DEVICE | AF | AP_EL0 | UXN | PXN);
         fill(device + 0x900);
+        let mut abort = DataAbort::new(FaultStatus::Translation(0), READ);
+        abort.access = Some(Access { register: 1, ..X7 }); // EL0's LDR X1, [X0]
         services::expect_exit(Expected {
             ec: ExceptionClass::DataAbortLower as u64,
-            iss: (0, 0),
+            iss: (abort.iss(), ALL_BUT_LEVEL),
             far: Some(va + 0x900),
             ipa: Some(device + 0x900),
             pc: None,

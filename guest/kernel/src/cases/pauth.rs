@@ -1,5 +1,16 @@
-//! Pointer authentication: what signing adds, what authenticating takes away, and what it makes
-//! of a forged pointer.
+//! Pointer authentication: what signing adds, what authenticating takes away, and what it makes of
+//! a forged pointer.
+//!
+//! ```text
+//!   63:56   55     54:39          38:0            (39-bit addresses)
+//!   code    half   code           address
+//!   PACIA: code = QARMA or other (address, modifier, key)
+//! ```
+//!
+//! The keys are system registers of EL1 (APIAKeyLo_EL1 and so on), a pair each; a hypervisor
+//! switches them with the vCPU. With HCR_EL2.API or APK = 0 their use traps to EL2, which is how it
+//! finds out who needs them, and how it must not leave them when the ID registers claim the
+//! feature.
 
 use core::arch::asm;
 
@@ -90,8 +101,23 @@ fn xpaci(pointer: u64) -> u64 {
 }
 
 case! {
-    /// PACIA fills the unused bits of the address, AUTIA with the same key and modifier gives
-    /// the address back, XPACI takes the code away unseen.
+    /// PACIA fills the unused upper bits of an address with a code made of address, modifier and
+    /// key A; AUTIA with the same modifier and key takes it away and gives the address back; XPACI
+    /// strips it without a look. Bit 55 stays: it says which half the address is of.
+    ///
+    /// The case signs three pointers of both halves with four modifiers, and wants no bit changed
+    /// outside the code, AUTIA and XPACI to give the pointer, and that at least one got a code at
+    /// all.
+    ///
+    /// ```text
+    ///   0xffff_ff80_1234_5678 --PACIA--> 0xXX[1]X_XX80_1234_5678
+    ///                         <--AUTIA--
+    /// ```
+    ///
+    /// The keys belong to the vCPU and must survive an exit: a hypervisor that loses one changes
+    /// nothing until a function returns, whose AUTIA then fails, and the process dies at random.
+    /// The size of the code follows TCR_EL1's T0SZ, T1SZ and TBI at that moment; an emulator that
+    /// caches it misses a change.
     "pauth.round_trip": "PACIA then AUTIA gives the pointer back; XPACI strips it";
     reference: "DDI 0487: PACIA, AUTIA, XPACI; AddPAC, Auth, Strip";
     needs: Needs::NONE;
@@ -112,8 +138,23 @@ case! {
 }
 
 case! {
-    /// Another modifier, another key (B for A, or A with another value), another pointer: the
-    /// result is not an address, or the instruction faults with FEAT_FPAC.
+    /// AUTIA of a pointer that was signed with another modifier, key or value gives something that
+    /// is no address: an error code stands in its upper bits (62:61 with no tags, 54:53 with), 0b01
+    /// for key A, 0b10 for B. The access through it faults later. With FEAT_FPAC the AUTIA itself
+    /// faults; then, and with FEAT_EPAC or FEAT_PAuth2, the case skips.
+    ///
+    /// The case tries another modifier, key B for A, A for B, and key A with another value. All the
+    /// rest of the address must be as it was. A code may fit by accident once in 2^16, so one of
+    /// four may pass.
+    ///
+    /// ```text
+    ///   AUTIA: code differs --> bits 62:61 = 01, rest sign-extended
+    ///          --> blr: translation fault, FAR shows the error code
+    /// ```
+    ///
+    /// An emulator that strips instead of checks runs every program correctly, and protects none. A
+    /// hypervisor that shows ID registers of a core with FPAC on one without, or migrates between
+    /// them, changes which instruction reports an attack.
     "pauth.forged": "AUTIA of a pointer signed otherwise gives no address: bits 62:61 or 54:53 show";
     reference: "DDI 0487: Auth: error code; ID_AA64ISAR1_EL1.APA, API";
     needs: Needs::NONE;
@@ -147,7 +188,22 @@ case! {
 }
 
 case! {
-    /// SCTLR_EL1.EnIA = 0: PACIA and AUTIA do nothing.
+    /// SCTLR_EL1.EnIA = 0 makes PACIA and AUTIA do nothing: the pointer stays as it is. Each key
+    /// has an enable of its own, so B still works while A is off.
+    ///
+    /// The case signs a pointer, clears EnIA, and wants PACIA and AUTIA to change nothing, the
+    /// signed one included, while AUTIB undoes PACIB.
+    ///
+    /// ```text
+    ///   EnIA = 0   pacia x, m -> x      autia signed -> signed
+    ///   EnIB = 1   autib(pacib(x)) -> x
+    /// ```
+    ///
+    /// The enables let a kernel set its keys first. A function that was entered with signing off
+    /// must not return with it on, so kernels switch in a function that never returns. An emulator
+    /// that applies the change late, at the end of a block, breaks that order. HCR_EL2.API = 0
+    /// traps enabled instructions only: what SCTLR_EL1 disables does nothing, and EL2 does not hear
+    /// of it.
     "pauth.disabled": "with SCTLR_EL1.EnIA = 0 PACIA and AUTIA change nothing; EnIB is apart";
     reference: "DDI 0487: SCTLR_EL1.EnIA, EnIB";
     needs: Needs::NONE;
@@ -163,7 +219,22 @@ case! {
 }
 
 case! {
-    /// PACGA computes a code of any value, in the upper half, whatever SCTLR_EL1 says.
+    /// PACGA computes a code of any 64-bit value, with a modifier and a key of its own (APGAKey).
+    /// It stands in the upper half of the result, the lower is zero, and SCTLR_EL1's enables do not
+    /// matter. ID_AA64ISAR1_EL1.GPA or GPI says whether it is there; else the case skips.
+    ///
+    /// The case wants the lower half zero, the same result twice, and another for another value or
+    /// modifier. If GPA says QARMA5, the code must be one that another implementation (QEMU)
+    /// computed with this key.
+    ///
+    /// ```text
+    ///   pacga x0, x1, x2:  x0 = code(x1, x2, APGAKey) : 0000_0000
+    /// ```
+    ///
+    /// With an IMPLEMENTATION DEFINED algorithm (GPI) the value is nobody's business. So a guest
+    /// that is migrated between cores of different algorithms finds all its codes wrong, those in
+    /// saved stack frames first; a hypervisor must not claim the same ID register there. The two
+    /// halves of the 128-bit key are easily exchanged, and all but the comparison passes.
     "pauth.generic": "PACGA: a 32-bit code in the upper half, of value, modifier and key";
     reference: "DDI 0487: PACGA; ID_AA64ISAR1_EL1.GPA, GPI";
     needs: Needs::NONE;

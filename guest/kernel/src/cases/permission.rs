@@ -1,4 +1,16 @@
 //! Who may read, write and execute: AP, PXN, UXN, WXN, the tables' own bits, PAN, LDTR and STTR.
+//!
+//! The permissions of stage 1 are the guest's to give. Those of stage 2 are the hypervisor's, and
+//! an access needs both. Hardware takes the intersection by itself; who emulates the MMU computes,
+//! for each access, privilege, kind and the bits of every descriptor on the way.
+//!
+//! ```text
+//!   AP[2:1]   EL1    EL0        and: PXN, UXN, WXN, PAN, and what
+//!   00        rw     -          tables above took away
+//!   01        rw     rw         (EL0 may write: EL1 never executes)
+//!   10        r      -
+//!   11        r      r
+//! ```
 
 use core::arch::asm;
 
@@ -91,8 +103,18 @@ fn check_matrix(wxn: bool) {
 }
 
 case! {
-    /// AP[2] makes read-only, AP[1] lets EL0 in, PXN and UXN forbid execution; and what EL0 can
-    /// write EL1 cannot execute. EL0 may execute a page that it cannot read.
+    /// `AP[2]` makes a page read-only, `AP[1]` lets EL0 in, PXN and UXN forbid execution at EL1 and
+    /// EL0. Two rules are less known. What EL0 can write EL1 cannot execute, as if PXN were set.
+    /// And EL0 may execute a page that it cannot read: execution does not depend on `AP[1]`.
+    ///
+    /// The case maps a page of code with each of the 16 combinations and tries a load, a store and
+    /// a fetch at both levels: 96 outcomes. What is denied must be a permission fault of level 3
+    /// with the right EC and WnR.
+    ///
+    /// An implementation as a list of special cases gets one of the 96 wrong; a pure function of
+    /// the four bits is easier to check. Each error has a victim: EL1 executing what EL0 wrote is
+    /// the classic way into a kernel; an execute-only page that faults breaks programs that are
+    /// linked so on Android; an EL0 store let through to read-only is the end of `fork`.
     "mmu.permissions": "all 16 of AP[2:1], PXN, UXN: read, write, execute at EL1 and EL0";
     reference: "DDI 0487: VMSAv8-64 stage 1 data access and instruction execution permissions";
     needs: Needs::NONE;
@@ -102,7 +124,22 @@ case! {
 }
 
 case! {
-    /// SCTLR_EL1.WXN: what is writable is not executable, at either level for its own.
+    /// SCTLR_EL1.WXN = 1 makes all memory that is writable at EL1 never executable there, and
+    /// likewise for EL0 what EL0 can write. It takes away and never gives. The bit may be cached in
+    /// a TLB, so changing it needs an invalidation.
+    ///
+    /// The case sets WXN and repeats the 16 combinations of `mmu.permissions`, at both levels, with
+    /// load, store and fetch.
+    ///
+    /// ```text
+    ///   EL1 executes:  not PXN,  not EL0-writable,  not (WXN and writable)
+    ///   EL0 executes:  not UXN,  not (WXN and EL0-writable)
+    /// ```
+    ///
+    /// Permissions that an emulator has computed once and keeps in its TLB were computed under the
+    /// old WXN. If a write of SCTLR_EL1 does not drop them, hardening that a kernel switches on at
+    /// boot has no effect, without a sign. A hypervisor that traps SCTLR_EL1 writes (HCR_EL2.TVM)
+    /// must pass bits on that it does not know itself.
     "mmu.wxn": "SCTLR_EL1.WXN: all 16 combinations again, and nothing writable is executable";
     reference: "DDI 0487: SCTLR_EL1.WXN";
     needs: Needs::NONE;
@@ -112,8 +149,23 @@ case! {
 }
 
 case! {
-    /// A table descriptor's APTable, PXNTable and UXNTable take permissions from everything
-    /// below it, whatever the pages say; they never add any.
+    /// A table descriptor has APTable, PXNTable and UXNTable, which take permissions from
+    /// everything below it, whatever the pages say. They never add any. With them a kernel can make
+    /// a whole gigabyte unreachable for EL0 by one bit.
+    ///
+    /// The case sets one of the bits in a level 2 descriptor above a page of code and tries load,
+    /// store and fetch at EL1 and EL0: read-only, no EL0 data access, no execution at EL0, no
+    /// execution at EL1. What EL0 may not write any more (APTable), EL1 may execute again.
+    ///
+    /// ```text
+    ///   L1 --> L2: table | APTable=10 --> L3: page, AP=01 (rw, rw)
+    ///                                     effective: r, r
+    /// ```
+    ///
+    /// The walker has to carry these bits down, an OR at every level, and combine them with the
+    /// page's at the end, before it derives anything else from them. TLB entries that hold the
+    /// page's own bits lose them. Linux sets PXNTable above user pages: a lost bit lets the kernel
+    /// be led into user memory.
     "mmu.table_permissions": "APTable, PXNTable, UXNTable of a level 2 table override its pages";
     reference: "DDI 0487: hierarchical control of data access permissions; APTable, PXNTable";
     needs: Needs::NONE;
@@ -164,8 +216,23 @@ fn unprivileged(va: u64) -> (bool, bool) {
 }
 
 case! {
-    /// LDTR and STTR at EL1 use EL0's permissions: how a kernel touches a user's memory with the
-    /// user's rights. The fault is still one from EL1 (EC 0x25).
+    /// LDTR and STTR, executed at EL1, are checked with EL0's permissions: a kernel touches a
+    /// user's memory with the user's rights, so that a bad pointer from a system call cannot reach
+    /// the kernel's own. The exception is still one taken from EL1: EC 0x25, the same level.
+    ///
+    /// The case executes LDTR and STTR at EL1 on pages with each of the four values of AP, and
+    /// wants exactly what EL0 would be allowed; what is denied must be a permission fault of level
+    /// 3 with EC 0x25.
+    ///
+    /// ```text
+    ///   EL1  ldtr x0, [x1]  --> checked as EL0 --> denied --> EC 0x25
+    ///   EL1  ldr  x0, [x1]  --> checked as EL1
+    /// ```
+    ///
+    /// Linux's `copy_from_user` is made of these instructions. An emulator that decodes LDTR as LDR
+    /// works with every well-behaved program and turns each system call with a hostile pointer into
+    /// a read of kernel memory. One that reports EC 0x24 makes the kernel look for a fault of EL0
+    /// in its own context.
     "mmu.unprivileged": "LDTR and STTR at EL1 are allowed what EL0 is allowed";
     reference: "DDI 0487: LDTR, STTR; AArch64.IsUnprivAccessPriv";
     needs: Needs::NONE;
@@ -189,8 +256,23 @@ fn set_pan(on: u64) {
 }
 
 case! {
-    /// PSTATE.PAN keeps EL1 from touching what EL0 can, except by LDTR and STTR: a kernel that
-    /// follows a user's pointer by mistake faults.
+    /// PSTATE.PAN = 1 (FEAT_PAN) makes a load or store of EL1 fault on every page that EL0 can
+    /// access. LDTR and STTR are not affected: they are the way to do it on purpose. A kernel that
+    /// follows a user's pointer by mistake then faults instead of obeying.
+    ///
+    /// The case maps a page for EL0, sets PAN, and tries LDR and STR, which must give permission
+    /// faults of level 3, then LDTR and STTR, which must work; with PAN clear LDR works again. It
+    /// skips where ID_AA64MMFR1_EL1.PAN is 0.
+    ///
+    /// ```text
+    ///               PAN = 0     PAN = 1
+    ///   LDR, STR    ok          0b0011LL
+    ///   LDTR, STTR  ok          ok
+    /// ```
+    ///
+    /// PAN is PSTATE, so it changes what a cached translation allows without any TLBI, many times
+    /// in a system call. An emulator has to look at it on each access or keep two views. And it is
+    /// in SPSR: a hypervisor that injects an exception must set or keep it as SCTLR_EL1.SPAN says.
     "mmu.pan": "PSTATE.PAN: EL1's load and store of EL0's page fault, LDTR and STTR do not";
     reference: "DDI 0487: FEAT_PAN, PSTATE.PAN; ID_AA64MMFR1_EL1.PAN";
     needs: Needs::NONE;
@@ -212,7 +294,21 @@ case! {
 }
 
 case! {
-    /// SCTLR_EL1.SPAN = 0: taking an exception to EL1 sets PAN; SPSR keeps what it was before.
+    /// SCTLR_EL1.SPAN = 0 makes an exception to EL1 set PSTATE.PAN, so that a handler begins
+    /// protected; SPAN = 1 leaves PAN as it is. SPSR_EL1 keeps the old value and ERET restores it.
+    ///
+    /// The case clears PAN and SPAN, executes SVC, and wants PAN to be 1 in the handler, 0 in
+    /// SPSR_EL1, and 0 again after ERET. It skips where there is no FEAT_PAN.
+    ///
+    /// ```text
+    ///   PAN 0 --SVC--> PAN 1 (SPAN = 0), SPSR.PAN 0 --ERET--> PAN 0
+    /// ```
+    ///
+    /// Exceptions that hardware takes are right by themselves. A hypervisor that injects one builds
+    /// the new PSTATE by hand, and SPAN is the field that is left out: the handler then runs
+    /// without protection in just those cases that come by injection, an SError or an emulated
+    /// abort. An emulator that restores SPSR without bit 22 leaves PAN on for ever, and the first
+    /// plain access of the kernel to user memory that was meant to work faults.
     "mmu.span": "SCTLR_EL1.SPAN = 0: exception entry sets PSTATE.PAN, ERET restores it";
     reference: "DDI 0487: SCTLR_EL1.SPAN; FEAT_PAN";
     needs: Needs::NONE;

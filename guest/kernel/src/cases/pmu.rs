@@ -1,4 +1,13 @@
 //! The performance monitors, where there are any.
+//!
+//! ```text
+//!   PMCR_EL0.E and PMCNTENSET<n> --> counter n counts event PMEVTYPER<n>
+//!   overflow --> PMOVS<n> --> with PMINTENSET<n>: the PMU's PPI
+//! ```
+//!
+//! A hypervisor that lets a guest count either gives it the hardware's counters and switches them,
+//! or traps everything (MDCR_EL2.TPM) and emulates by events of its host, as KVM does. It may also
+//! offer none: ID_AA64DFR0_EL1.PMUVer is then 0 or 0xf, and these cases skip.
 
 use core::arch::asm;
 
@@ -68,8 +77,25 @@ fn reset() {
 }
 
 case! {
-    /// The cycle counter counts while it is enabled, keeps its value while it is not, and takes
-    /// a value that is written; at the end of its 64 bits it says so.
+    /// PMCCNTR_EL0 counts cycles while PMCR_EL0.E and its bit in PMCNTENSET_EL0 are both set; it
+    /// keeps its value while they are not; it can be written; and when it wraps its bit in
+    /// PMOVSCLR_EL0 is set until software clears it.
+    ///
+    /// The case resets it by PMCR_EL0.C, enables its bit only (still 0), sets E (counts), disables
+    /// (stands still), writes a value close to the end (with PMCR_EL0.LC = 1, of 64 bits) and lets
+    /// it wrap.
+    ///
+    /// ```text
+    ///   E  bit 31   counts?
+    ///   0  1        no
+    ///   1  1        yes
+    ///   1  0        no        wrap: PMOVS bit 31
+    /// ```
+    ///
+    /// How fast a cycle passes is the machine's affair. In a guest it should not count while the
+    /// vCPU is out: a hypervisor that reads the host's raw counter shows its own exits as the
+    /// guest's work. If a disabled counter runs on, `perf stat` is wrong by all that other tasks
+    /// did.
     "pmu.cycles": "PMCCNTR_EL0 counts when enabled, stands still when not, and its overflow shows";
     reference: "DDI 0487: PMCCNTR_EL0, PMCR_EL0.{E, C, LC}, PMCNTENSET_EL0, PMOVSCLR_EL0";
     needs: Needs::NONE;
@@ -104,7 +130,22 @@ case! {
 }
 
 case! {
-    /// An event counter counts what PMEVTYPER<n>_EL0 says: writes to PMSWINC_EL0, here.
+    /// Event 0x00 counts writes of PMSWINC_EL0 whose bit for the counter is set: an event that
+    /// software makes, exact on every machine. A counter that is not enabled does not count. An
+    /// event counter overflows at 2^32 (without FEAT_PMUv3p5's long counters) and sets its bit in
+    /// PMOVSCLR_EL0.
+    ///
+    /// The case increments a counter that is off, then three times when on, and once another
+    /// counter; then from 0xffff_ffff to 0, and wants the overflow bit.
+    ///
+    /// ```text
+    ///   msr pmswinc_el0, #1    counter 0: n -> n + 1
+    ///   0xffff_ffff + 1        0, PMOVS bit 0
+    /// ```
+    ///
+    /// KVM emulates this event in its trap handler and has a special case for it, as no host event
+    /// exists. What goes wrong is the width: with a 64-bit counter behind it the guest's overflow
+    /// comes 2^32 too late, so that sampling, which is done by overflows, gets no samples.
     "pmu.software_increment": "event 0x00 counts PMSWINC_EL0, and overflows at 2^32";
     reference: "DDI 0487: PMSWINC_EL0, PMEVCNTR<n>_EL0, event SW_INCR";
     needs: Needs::NONE;
@@ -138,7 +179,23 @@ case! {
 }
 
 case! {
-    /// Where PMCEID0_EL0 claims INST_RETIRED, a straight line of instructions counts as many.
+    /// Where PMCEID0_EL0 claims event 0x08, INST_RETIRED, a counter counts instructions that were
+    /// executed architecturally. 64 more in a straight line make 64 more.
+    ///
+    /// The case reads the counter twice with an ISB between, then once more behind 64 NOPs and an
+    /// ISB; the difference of the differences must be 64: exactly on our machine, within two
+    /// elsewhere, for the manual allows a reasonable inaccuracy.
+    ///
+    /// ```text
+    ///   isb; mrs a; isb; mrs b; 64 x nop; isb; mrs c
+    ///   (c - b) - (b - a) = 64
+    /// ```
+    ///
+    /// Taking the difference twice removes what reading itself costs. An emulator that counts by
+    /// blocks must add a block's instructions when it is left, also in its middle by an exception,
+    /// and split the count where the counter is read. In a hypervisor the host's instructions
+    /// during an exit must not be in it: filters by exception level do that in hardware. Profilers
+    /// that weigh code by instructions are wrong otherwise.
     "pmu.instructions": "event 0x08 counts instructions: 64 more make 64 more";
     reference: "DDI 0487: event INST_RETIRED; PMCEID0_EL0";
     needs: Needs::NONE;

@@ -1,4 +1,12 @@
 //! What an exception leaves alone: every general-purpose register, SP and the flags.
+//!
+//! ```text
+//!   X0 .. X30, SP, NZCV --exception--> handler --ERET--> the same
+//!         (PC and PSTATE are in ELR and SPSR, nothing else is saved)
+//! ```
+//!
+//! The routines load every register with a value of its own, so that one that is lost, or stands in
+//! another's place, has a name.
 
 use core::arch::global_asm;
 
@@ -29,9 +37,22 @@ const fn pattern(n: usize) -> u64 {
 }
 
 case! {
-    /// Hardware saves nothing but PC and PSTATE; everything else is in the registers, and a
-    /// handler that restores what it used is invisible. The handler here is the kernel's own,
-    /// with formatting and copying in Rust: it uses all of them.
+    /// Hardware saves nothing but PC and PSTATE. Everything else stays in the registers, and a
+    /// handler that restores what it used is invisible to the interrupted code. Only the handler's
+    /// code decides that; the hardware and the hypervisor must not add changes of their own.
+    ///
+    /// The case loads X0 to X30 with patterns (X0 and X1 as well), sets the flags, executes SVC at
+    /// EL1 and dumps all. The handler, which is Rust with formatting and copying, also sees the
+    /// patterns in its frame.
+    ///
+    /// ```text
+    ///   x0 .. x30 = pattern(n), nzcv 0101 --svc--> frame.x[n] --> same
+    /// ```
+    ///
+    /// It is a first test of any exception path: an emulator with a banked register too many, or a
+    /// hypervisor whose exit and entry exchange X29 with X30 or lose X18 (which the C ABI lets a
+    /// platform reserve), shows it here with the register's number. If only this case fails, look
+    /// at the vectors of the guest first.
     "exception.registers_el1": "X0 to X30, SP and NZCV are the same before and after an exception";
     reference: "DDI 0487: exception entry and return preserve the general-purpose registers";
     needs: Needs::NONE;
@@ -54,8 +75,22 @@ case! {
 }
 
 case! {
-    /// The same from EL0: the kernel sees what EL0 had in its registers, and EL0 runs with what
-    /// the kernel gives it. SP_EL0 is EL0's, SP_EL1 the kernel's.
+    /// From EL0 the same holds with one register more: SP_EL0 is EL0's and SP_EL1 the kernel's, and
+    /// an exception chooses between them without copying. The kernel sees in X0 to X30 what EL0
+    /// had, and EL0 runs with what the kernel loads.
+    ///
+    /// The case gives EL0 a pattern in each register and flags. EL0 exchanges X0 with X30, moves SP
+    /// down by 64, and executes SVC. Back in the kernel these changes are there and no others.
+    ///
+    /// ```text
+    ///   EL1  x[n] = pattern(n) --eret--> EL0  x0 <-> x30, sp -= 64; svc
+    ///   EL1  x[0] = p(30), x[30] = p(0), the rest the same, SP_EL0 - 64
+    /// ```
+    ///
+    /// This is the contract of every context switch. A hypervisor that keeps SP_EL0 in its vCPU
+    /// structure but reads "SP" by the current PSTATE.SP saves the wrong one when it interrupts
+    /// EL1; the process then continues on the kernel's stack pointer. Debuggers that set registers
+    /// from outside fall into the same hole.
     "exception.registers_el0": "X0 to X30, SP_EL0 and NZCV go to EL0 by ERET and come back by SVC";
     reference: "DDI 0487: exception entry and return; SP_EL0, SPSR_EL1";
     needs: Needs::NONE;

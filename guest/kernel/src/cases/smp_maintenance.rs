@@ -1,5 +1,14 @@
 //! Maintenance that reaches other CPUs: of translations and of instructions. The other CPU runs all
 //! the time: it waits in a loop of loads.
+//!
+//! ```text
+//!   CPU 0   change --> DSB --> TLBI ..IS / IC IVAU --> DSB --> ask
+//!   CPU 1   loop: asked? --> use the address --> answer
+//! ```
+//!
+//! So the maintenance has to reach a CPU that is executing and has no reason to exit. On hardware
+//! the interconnect carries it. An emulator has to reach the other threads itself, and its DSB has
+//! to wait until they have all dropped what was named.
 
 use core::arch::asm;
 use core::sync::atomic::Ordering;
@@ -77,20 +86,38 @@ fn invalidate(form: u64, va: u64) {
     }
 }
 
+/// What a page of the window holds.
+fn read_at(va: u64) -> u64 {
+    let value: u64;
+    // SAFETY: the page is mapped whenever the other CPU asks.
+    unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) va, options(nostack)) };
+    value
+}
+
 case! {
-    /// Each form of TLBI of the inner shareable kind reaches a CPU that is running.
+    /// Each form of TLBI has an inner shareable variant: VAE1IS, VAAE1IS, VALE1IS, VAALE1IS and
+    /// VMALLE1IS. All of them must reach a CPU that is running, and be complete at the DSB.
+    ///
+    /// The case changes a page 250 times by break-before-make, with the five forms in turn, and
+    /// asks the other CPU each time what it reads: always the new page.
+    ///
+    /// ```text
+    ///   form  by address   all ASIDs   last level only   everything
+    ///         vae1is       vaae1is     vale1is, vaale1is vmalle1is
+    /// ```
+    ///
+    /// On one CPU `mmu.tlbi_forms` has tested the decoding of the operand. Here the point is the
+    /// path to the others, and an implementation may have broadcast for some forms and not for all:
+    /// the last-level ones, which Linux uses for user pages, are easily left as local. The other
+    /// CPU then reads the old page, which in life has been given to someone else. That each round
+    /// uses another form means that a broadcast form cannot clean up behind a local one for long.
     "smp.tlbi_forms": "TLBI VAE1IS, VAAE1IS, VALE1IS, VAALE1IS, VMALLE1IS: a running CPU reads the new page";
     reference: "DDI 0487: TLBI, Inner Shareable; completion by DSB; break-before-make";
     needs: Needs::PSCI.vcpus(2);
     fn tlbi_forms() {
         const ROUNDS: u64 = 250;
         extern "C" fn body(root: u64) {
-            answer(root, ROUNDS, |va| {
-                let value: u64;
-                // SAFETY: the page is mapped whenever the other CPU asks.
-                unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) va, options(nostack)) };
-                value
-            });
+            answer(root, ROUNDS, read_at);
         }
         let mut window = Window::open(Granule::K4, 39);
         let pages = [1, 2].map(|value| {
@@ -114,7 +141,23 @@ case! {
 }
 
 case! {
-    /// An address space is forgotten as a whole by its ASID, on a CPU that uses it too.
+    /// TLBI ASIDE1IS forgets an address space as a whole, by its ASID, on every CPU. The other CPU
+    /// is in that address space while it happens.
+    ///
+    /// The case gives the window ASID 5 (TCR_EL1.A1 = 1, so TTBR1's counts), maps a non-global
+    /// page, and changes it 100 times; each time it invalidates by `ASID << 48` alone, and the
+    /// other CPU must read the new page.
+    ///
+    /// ```text
+    ///   CPU 0   tlbi aside1is, 5 << 48 ; dsb
+    ///   CPU 1   TTBR1 = table | 5 << 48: entries tagged 5 --> gone
+    /// ```
+    ///
+    /// Linux calls this `flush_tlb_mm`: a process that exits or forks with threads on other CPUs.
+    /// An emulator that keeps one TLB for each ASID has to find the right one on each vCPU, also
+    /// the one in use at the moment, also where its pointer is cached in a register of the loop
+    /// that executes. If it does not, threads of one process see different memory after `fork`:
+    /// copy-on-write is lost on the other CPU.
     "smp.tlbi_asid": "TLBI ASIDE1IS of the ASID that a running CPU uses: it reads the new page";
     reference: "DDI 0487: TLBI ASIDE1IS; TTBR1_EL1.ASID with TCR_EL1.A1";
     needs: Needs::PSCI.vcpus(2);
@@ -122,12 +165,7 @@ case! {
         const ROUNDS: u64 = 100;
         const ASID: u64 = 5;
         extern "C" fn body(root: u64) {
-            answer(root, ROUNDS, |va| {
-                let value: u64;
-                // SAFETY: as above.
-                unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) va, options(nostack)) };
-                value
-            });
+            answer(root, ROUNDS, read_at);
         }
         let mut window = Window::open(Granule::K4, 39);
         window.control(0, tcr::A1);
@@ -164,8 +202,23 @@ case! {
 }
 
 case! {
-    /// IC IVAU reaches every CPU of the inner shareable domain: after DSB, and an ISB of its own,
-    /// another CPU executes what was written.
+    /// IC IVAU, like DC CVAU, reaches every CPU of the inner shareable domain. After the DSB, and
+    /// an ISB of its own, another CPU executes what was written. The ISB must be the other's:
+    /// nobody can flush another's pipeline.
+    ///
+    /// The case rewrites a function 250 times with another constant and does the maintenance; the
+    /// other CPU, told to, executes ISB, calls it, and answers with the constant.
+    ///
+    /// ```text
+    ///   CPU 0   str insn; dc cvau; dsb; ic ivau; dsb; "go"
+    ///   CPU 1                                    isb; blr --> new code
+    /// ```
+    ///
+    /// An emulator's decoded or translated code is an instruction cache for each vCPU, or one for
+    /// all; either way the maintenance of one must invalidate it for those that are executing. It
+    /// shows in Linux's `aarch64_insn_patch_text`, in kprobes, and in every JIT with threads: one
+    /// thread compiles, another calls. Stale code there is an old version of a function, with
+    /// assumptions that no longer hold, or garbage if the page was reused.
     "smp.ic_broadcast": "code rewritten by DC CVAU, IC IVAU, DSB on one CPU: a running CPU executes the new one";
     reference: "DDI 0487: IC IVAU; concurrent modification and execution of instructions";
     needs: Needs::PSCI.vcpus(2);
@@ -183,13 +236,17 @@ case! {
             });
         }
         let mut window = Window::open(Granule::K4, 39);
-        let code = window.page(0x7000, NORMAL | AF | AP_READ_ONLY | UXN);
-        write_code(code.pa, MOVZ_W0);
-        write_code(code.pa + 4, RET);
-        clear(code.va);
+        // Not at the start of its page: there caches of decoded code that go by the page have most
+        // of what they drop by themselves.
+        const OFFSET: u64 = 0x6a8;
+        let page = window.page(0x7000, NORMAL | AF | AP_READ_ONLY | UXN);
+        let (pa, va) = (page.pa + OFFSET, page.va + OFFSET);
+        write_code(pa, MOVZ_W0);
+        write_code(pa + 4, RET);
+        clear(va);
         let started = smp::start(body, window.tables.root());
         for round in 1..=ROUNDS {
-            write_code(code.pa, MOVZ_W0 | (round as u32) << 5);
+            write_code(pa, MOVZ_W0 | (round as u32) << 5);
             check_eq!(ask(round), round, "what the code returns");
         }
         started.join();

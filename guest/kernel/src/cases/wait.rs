@@ -1,4 +1,13 @@
 //! WFI: what ends the wait.
+//!
+//! With HCR_EL2.TWI set the instruction is taken to EL2 (EC 0x01), if it would wait; the hypervisor
+//! blocks the vCPU's thread, adds 4 to PC, and runs it again when something is pending. Whoever
+//! leaves TWI clear lets the core itself wait: simple, and nobody else runs there.
+//!
+//! ```text
+//!   wfi --> would wait? --> EL2: sleep until IRQ, FIQ or SError pending,
+//!           masked by PSTATE or not; PC += 4; run
+//! ```
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +33,23 @@ fn wait_for_interrupt(done: impl Fn() -> bool) {
 const DELAY: u64 = 3_000_000;
 
 case! {
-    /// WFI waits, and an interrupt that becomes pending ends the wait even while it is masked.
+    /// WFI waits, and an interrupt that becomes pending ends the wait even while PSTATE masks it:
+    /// wake-up events do not depend on PSTATE.I. Nothing is taken; execution goes on behind the
+    /// WFI.
+    ///
+    /// The case has the monitor raise the IRQ line 3 ms later, and executes WFI with I set until
+    /// ISR_EL1 shows something. It must be the IRQ, and not have been there before 3 ms have
+    /// passed.
+    ///
+    /// ```text
+    ///   wfi (I = 1) ....... line up ....... ISR_EL1.I = 1, nothing taken
+    ///         |<------ 3 ms, asleep ----->|
+    /// ```
+    ///
+    /// Linux's idle loop masks interrupts, looks whether there is work, executes WFI, and unmasks:
+    /// the masked WFI closes the window between the look and the sleep. A hypervisor that wakes a
+    /// vCPU only for interrupts that can be taken makes each idle guest sleep for ever, on the
+    /// first WFI. One that returns at once is correct by the manual, and burns a core.
     "virq.wfi_masked": "WFI with PSTATE.I set wakes when an IRQ becomes pending 3 ms later";
     reference: "DDI 0487: WFI wake-up events are independent of PSTATE.I";
     needs: Needs::SERVICES.and(Needs::LINES);
@@ -40,8 +65,23 @@ case! {
 }
 
 case! {
-    /// Unmasked, the interrupt ends the wait and is taken; WFI itself is then complete, and ELR
-    /// points behind it.
+    /// With PSTATE.I clear the interrupt ends the wait and is taken. The WFI is then complete:
+    /// ELR_EL1 points behind it, and the handler's return does not wait again.
+    ///
+    /// The case executes WFI unmasked with the line due to rise 3 ms later, and wants an IRQ whose
+    /// ELR_EL1 is behind the WFI. As a busy host may deliver an interrupt before the WFI, there is
+    /// always another on its way, and one in a hundred tries must fit.
+    ///
+    /// ```text
+    ///   wfi                 IRQ --> 0x280, ELR = 2:
+    ///   2: ...  <-- eret
+    /// ```
+    ///
+    /// A hypervisor that handles the trap must advance PC past the WFI before it injects. If it
+    /// does not, the handler returns to the WFI and the guest sleeps once more, with its work
+    /// already announced and nothing else to come: a lost wake-up. If it advances PC twice, once
+    /// itself and once in its framework, an instruction is skipped, which after a WFI is often the
+    /// unmasking.
     "virq.wfi_unmasked": "WFI with PSTATE.I clear: the IRQ is taken with ELR behind the WFI";
     reference: "DDI 0487: WFI; preferred return address of an interrupt";
     needs: Needs::SERVICES.and(Needs::LINES);
@@ -79,7 +119,22 @@ case! {
 }
 
 case! {
-    /// With an interrupt pending already WFI completes at once.
+    /// If an interrupt is pending already, masked or not, WFI completes at once: the wait is for a
+    /// state and not for an event that happens after.
+    ///
+    /// The case raises IRQ, and then FIQ, with both masked, and executes WFI ten times. If one of
+    /// them waits, the case does not end, and whoever runs it says so.
+    ///
+    /// ```text
+    ///   line  ------------------------------
+    ///         wfi  wfi  wfi  wfi ...   each complete at once
+    /// ```
+    ///
+    /// Between a guest's last look for work and its WFI there is always time for an interrupt. The
+    /// hypervisor that is told "WFI" must look at what is pending after it has announced that the
+    /// vCPU sleeps, and before it blocks; in the other order the interrupt falls between and the
+    /// vCPU sleeps with work pending. FIQ and SError count as well as IRQ. It is the most common
+    /// way in which guests hang.
     "virq.wfi_pending": "WFI with an IRQ or FIQ pending and masked completes at once";
     reference: "DDI 0487: WFI wake-up events";
     needs: Needs::SERVICES.and(Needs::LINES);

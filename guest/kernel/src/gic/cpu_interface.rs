@@ -6,8 +6,8 @@ use core::arch::asm;
 use anyvisor_arch::gic::icc::{self, sgir};
 use anyvisor_arch::gic::intid;
 
-macro_rules! registers {
-    ($($(#[$doc:meta])* $read:ident, $write:ident = $register:literal;)*) => {
+macro_rules! read_only {
+    ($($(#[$doc:meta])* $read:ident = $register:literal;)*) => {
         $(
             $(#[$doc])*
             pub fn $read() -> u64 {
@@ -19,10 +19,17 @@ macro_rules! registers {
                 }
                 value
             }
+        )*
+    };
+}
 
-            /// Writes it.
+macro_rules! write_only {
+    ($($(#[$doc:meta])* $write:ident = $register:literal;)*) => {
+        $(
+            $(#[$doc])*
             pub fn $write(value: u64) {
-                // SAFETY: as above; no interrupt is taken for it that the caller has not unmasked.
+                // SAFETY: a register of the CPU interface; no interrupt is taken for it that the
+                // caller has not unmasked.
                 unsafe {
                     asm!(
                         "dsb sy", // what was written to memory comes before it
@@ -34,6 +41,18 @@ macro_rules! registers {
                 }
             }
         )*
+    };
+}
+
+macro_rules! registers {
+    ($($(#[$doc:meta])* $read:ident, $write:ident = $register:literal;)*) => {
+        read_only! { $($(#[$doc])* $read = $register;)* }
+        write_only! {
+            $(
+                /// Writes it.
+                $write = $register;
+            )*
+        }
     };
 }
 
@@ -54,22 +73,6 @@ registers! {
     sre, set_sre = "icc_sre_el1";
 }
 
-macro_rules! read_only {
-    ($($(#[$doc:meta])* $read:ident = $register:literal;)*) => {
-        $(
-            $(#[$doc])*
-            pub fn $read() -> u64 {
-                let value: u64;
-                // SAFETY: as above.
-                unsafe {
-                    asm!(concat!("mrs {}, ", $register), "dsb sy", out(reg) value, options(nostack));
-                }
-                value
-            }
-        )*
-    };
-}
-
 read_only! {
     /// The running priority; 0xff: idle.
     rpr = "icc_rpr_el1";
@@ -81,26 +84,6 @@ read_only! {
     hppir0 = "icc_hppir0_el1";
     /// The highest priority pending interrupt, if it is of Group 1.
     hppir1 = "icc_hppir1_el1";
-}
-
-macro_rules! write_only {
-    ($($(#[$doc:meta])* $write:ident = $register:literal;)*) => {
-        $(
-            $(#[$doc])*
-            pub fn $write(value: u64) {
-                // SAFETY: as above.
-                unsafe {
-                    asm!(
-                        "dsb sy",
-                        concat!("msr ", $register, ", {}"),
-                        "isb",
-                        in(reg) value,
-                        options(nostack)
-                    );
-                }
-            }
-        )*
-    };
 }
 
 write_only! {

@@ -52,6 +52,11 @@ impl Frame {
         Self(base)
     }
 
+    /// Where it is.
+    pub const fn address(self) -> u64 {
+        self.0
+    }
+
     /// The frame `offset` further.
     pub const fn plus(self, offset: u64) -> Self {
         Self(self.0 + offset)

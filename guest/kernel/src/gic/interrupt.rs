@@ -14,6 +14,7 @@ use anyvisor_arch::gic::intid::SPIS;
 use anyvisor_arch::gic::{bank, gicd, gicr};
 
 use super::frame::Frame;
+use crate::machine;
 
 /// An interrupt.
 #[derive(Clone, Copy, Debug)]
@@ -72,15 +73,43 @@ impl Interrupt {
         }
     }
 
-    /// An SGI or PPI of a CPU.
+    /// An SGI or PPI of a CPU. A GICv2 shows each CPU its own only.
+    #[track_caller]
     pub fn of(cpu: usize, intid: u32) -> Self {
+        if super::is_v2() {
+            assert!(cpu == crate::smp::this_cpu(), "a GICv2 does not show others' SGIs and PPIs");
+            return Self { intid, frame: super::distributor() };
+        }
         Self { intid, frame: super::redistributor(cpu).plus(gicr::SGI_BASE) }
     }
 
     states! {
         is_enabled, enable: ISENABLER, disable: ICENABLER;
-        is_pending, set_pending: ISPENDR, clear_pending: ICPENDR;
+        is_pending, pend: ISPENDR, unpend: ICPENDR;
         is_active, set_active: ISACTIVER, clear_active: ICACTIVER;
+    }
+
+    /// Makes it pending. A GICv2 has other registers for SGIs, where this CPU is the sender.
+    pub fn set_pending(self) {
+        if self.is_sgi_of_v2() {
+            let at = gicd::SPENDSGIR + u64::from(self.intid);
+            self.frame.write8(at, 1 << super::v2::own_number());
+        } else {
+            self.pend();
+        }
+    }
+
+    /// Ends that; with a GICv2, of all senders of an SGI.
+    pub fn clear_pending(self) {
+        if self.is_sgi_of_v2() {
+            self.frame.write8(gicd::CPENDSGIR + u64::from(self.intid), 0xff);
+        } else {
+            self.unpend();
+        }
+    }
+
+    fn is_sgi_of_v2(self) -> bool {
+        self.intid < 16 && super::is_v2()
     }
 
     /// Puts it into a group.
@@ -115,6 +144,12 @@ impl Interrupt {
 
     /// Sends an SPI to the CPU of this affinity.
     pub fn route(self, affinity: u64) {
+        if super::is_v2() {
+            let cpu = machine::get().cpus().iter().position(|cpu| *cpu == affinity);
+            let target = super::v2::target(cpu.unwrap_or(0));
+            self.frame.write8(gicd::ITARGETSR + u64::from(self.intid), target.into());
+            return;
+        }
         self.frame.write64(gicd::IROUTER + 8 * u64::from(self.intid), affinity);
     }
 
@@ -129,7 +164,7 @@ impl Interrupt {
     }
 
     /// Makes it inactive, of a group and priority, and enables it; an SPI becomes an edge that goes
-    /// to this CPU.
+    /// to this CPU. With a GICv2 all that is an IRQ is of Group 0: see [`super`].
     pub fn prepare(self, group: Group, priority: u64) -> Self {
         self.disable();
         super::settle();
@@ -139,7 +174,9 @@ impl Interrupt {
         }
         self.clear_pending();
         self.clear_active();
-        self.set_group(group);
+        if !super::is_v2() {
+            self.set_group(group);
+        }
         self.set_priority(priority);
         self.enable();
         super::settle();

@@ -10,6 +10,7 @@ use super::memory::{aligned, compare_exchange, join, split};
 use super::{Interp, Stopped};
 use crate::emit::{Access, Atomic};
 use crate::mmu::Want;
+use anyvisor_bugs::{Bug, is};
 use anyvisor_vm::{Page, Update};
 
 impl<'a> Interp<'a> {
@@ -23,10 +24,13 @@ impl<'a> Interp<'a> {
     ) -> Result<u64, Stopped> {
         let (update, operand) = match operation {
             Atomic::Add => (Update::Add, value),
-            Atomic::Clear => (Update::And, !value),
+            Atomic::Clear => (Update::And, if is(Bug::LdclrUninverted) { value } else { !value }),
             Atomic::Xor => (Update::Xor, value),
             Atomic::Set => (Update::Or, value),
-            Atomic::SignedMax => (Update::SignedMax, value),
+            Atomic::SignedMax => (
+                if is(Bug::LseMaxUnsigned) { Update::UnsignedMax } else { Update::SignedMax },
+                value,
+            ),
             Atomic::SignedMin => (Update::SignedMin, value),
             Atomic::UnsignedMax => (Update::UnsignedMax, value),
             Atomic::UnsignedMin => (Update::UnsignedMin, value),
@@ -67,7 +71,9 @@ impl<'a> Interp<'a> {
 
     /// The page of an atomic operation, all checks done.
     fn atomic_page(&mut self, access: Access, bytes: u32, va: u64) -> Result<Page<'a>, Stopped> {
-        self.whole_place(access, bytes, va, Want::Read)?;
+        if !is(Bug::AtomicAbortsAsWrite) {
+            self.whole_place(access, bytes, va, Want::Read)?;
+        }
         Ok(self.whole_place(access, bytes, va, Want::Write)?.1)
     }
 }

@@ -235,17 +235,29 @@ impl<'a> Interp<'a> {
     /// Finds the instruction at `pc`.
     pub(super) fn fetch(&mut self, pc: u64) -> Result<Fetched<'a>, Stopped> {
         let need = self.cpu.regime.fetch;
-        if let Some(entry) = self.tlb.lookup(&self.cpu.regime, pc, need)
-            && let Some(page) = entry.host.get(self.map)
+        if let Some(fetched) = self.fetch_known(pc, need) {
+            return Ok(fetched);
+        }
+        // With TBID an address may be one of data alone: the whole walk knows.
+        if self.cpu.regime.tags_alike
+            && mmu::refill(self.cpu, self.tlb, self.map, pc, need).is_ok()
+            && let Some(fetched) = self.fetch_known(pc, need)
         {
-            let ipa = entry.ipa | pc & 0xfff;
-            return Ok(Fetched { ipa, page, guarded: entry.guarded });
+            return Ok(fetched);
         }
         let access = Use { want: Want::Fetch, need, aligned: true };
         match mmu::translate(self.cpu, self.tlb, self.map, pc, access) {
             Ok(Place { ipa, page, guarded, .. }) => Ok(Fetched { ipa, page, guarded }),
             Err(abort) => Err(self.instruction_abort(abort, pc)),
         }
+    }
+
+    /// The same, if the TLB knows.
+    #[inline(always)]
+    fn fetch_known(&self, pc: u64, need: u16) -> Option<Fetched<'a>> {
+        let entry = self.tlb.lookup(&self.cpu.regime, pc, need)?;
+        let page = entry.host.get(self.map)?;
+        Some(Fetched { ipa: entry.ipa | pc & 0xfff, page, guarded: entry.guarded })
     }
 
     #[cold]

@@ -16,6 +16,7 @@ use anyvisor_arch::esr::{
     DataAbort, Esr, ExceptionClass, FaultStatus, ISS_STEP_EX, ISS_STEP_ISV, InstructionAbort,
 };
 use anyvisor_arch::pstate::{SS, UAO};
+use anyvisor_bugs::{Bug, is};
 
 impl Interp<'_> {
     /// A block up to the next breakpoint; or one instruction, if it is stepped.
@@ -111,6 +112,7 @@ impl Interp<'_> {
     fn software_step(&mut self, stepped: Option<bool>) -> Stopped {
         let valid = match stepped {
             None => 0,
+            Some(false) if is(Bug::StepIsvLost) => 0,
             Some(false) => ISS_STEP_ISV,
             Some(true) => ISS_STEP_ISV | ISS_STEP_EX,
         };

@@ -8,6 +8,7 @@ use crate::vector::{Fp, Function, Shape};
 use anyvisor_arch::esr::ExceptionClass;
 use anyvisor_arch::pstate::{C, N, NZCV, V, Z};
 use anyvisor_arch::sysreg::{Encoding, SysReg};
+use anyvisor_bugs::{Bug, is};
 
 /// The tables of the two CRC-32 polynomials, a byte at a time, bits reflected.
 static CRC: [[u32; 256]; 2] = [crc_table(0xedb8_8320), crc_table(0x82f6_3b78)];
@@ -544,7 +545,10 @@ impl Emit for Interp<'_> {
 
     fn send_event(&mut self, local: bool) {
         self.cpu.event = true;
-        if !local && let Some(member) = &self.tlb.member {
+        if !local
+            && !is(Bug::SevLocal)
+            && let Some(member) = &self.tlb.member
+        {
             member.send_event();
         }
     }

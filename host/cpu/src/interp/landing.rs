@@ -23,6 +23,7 @@ use anyvisor_arch::esr::{Esr, ExceptionClass};
 use anyvisor_arch::pstate::BTYPE;
 use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::SysReg;
+use anyvisor_bugs::{Bug, is};
 
 const BRK: Pattern = Pattern::new("11010100001----------------00000");
 const HLT: Pattern = Pattern::new("11010100010----------------00000");
@@ -67,7 +68,8 @@ impl Interp<'_> {
     fn is_landing_pad(&self, word: u32, kind: u64) -> bool {
         if BTI.matches(word) {
             // Not at all, not by BR, not by BLR, by all.
-            return [false, kind != 0b11, kind != 0b10, true][(word >> 6 & 3) as usize];
+            let call = kind != 0b11 || is(Bug::BtiCAcceptsJump);
+            return [false, call, kind != 0b10, true][(word >> 6 & 3) as usize];
         }
         if PACIXSP.matches(word) {
             let control = if self.cpu.pstate.el() == 0 { sctlr::BT0 } else { sctlr::BT1 };

@@ -16,6 +16,7 @@ use crate::sysreg::Refusal;
 use crate::sysreg::cache::{self, CacheOp};
 use anyvisor_arch::esr::{DataAbort, Esr, ExceptionClass, SystemAccess};
 use anyvisor_arch::sysreg::{Encoding, SysReg};
+use anyvisor_bugs::{Bug, is};
 
 /// What a SYS encoding does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,9 @@ impl Interp<'_> {
     /// Drops translations, or decoded code; here, and where asked for in the other vCPUs.
     fn invalidate(&mut self, what: Invalidation, broadcast: bool) {
         self.stale = self.stale.max(self.tlb.invalidate(what));
+        if is(Bug::TlbiNotBroadcast) && what != Invalidation::Code {
+            return;
+        }
         if broadcast && let Some(member) = &mut self.tlb.member {
             member.broadcast(what);
         }
@@ -103,7 +107,7 @@ impl Interp<'_> {
             CacheOp::InstructionAll => self.invalidate(Invalidation::Code, encoding.crm() == 1),
             CacheOp::InstructionLine => {
                 self.touch(va, false)?;
-                self.invalidate(Invalidation::Code, true);
+                self.invalidate(Invalidation::Code, !is(Bug::IcNotBroadcast));
             }
             CacheOp::Clean => self.touch(va, false)?,
             CacheOp::Invalidate => {
@@ -145,7 +149,12 @@ impl Interp<'_> {
     /// the operation does.
     pub(super) fn maintenance_abort(&mut self, abort: PackedAbort, va: u64) -> Stopped {
         let data = |status, on_walk| {
-            DataAbort { cache_maintenance: true, on_walk, ..DataAbort::new(status, true) }.iss()
+            DataAbort {
+                cache_maintenance: !is(Bug::CmMissing),
+                on_walk,
+                ..DataAbort::new(status, true)
+            }
+            .iss()
         };
         match abort.unpack() {
             Abort::Stage1(status) => self.abort_at_el1(data(status, false), va),
@@ -164,7 +173,8 @@ impl Interp<'_> {
     /// alignment fault whatever the address. Its aborts are those of a store, with the address
     /// of the operand in FAR.
     fn zero_block(&mut self, va: u64) -> Result<(), Stopped> {
-        let asked = Use { want: Want::Write, need: self.cpu.regime.write, aligned: false };
+        let asked =
+            Use { want: Want::Write, need: self.cpu.regime.write, aligned: is(Bug::ZvaOnDevice) };
         let page = match mmu::translate(self.cpu, self.tlb, self.map, va, asked) {
             Ok(place) => place.page,
             Err(abort) => {
@@ -174,7 +184,8 @@ impl Interp<'_> {
         self.watch_block(va & !(ZERO_BLOCK - 1), ZERO_BLOCK, false)?;
         // Within the page: the block may be the last of the address space.
         let start = (va & 0xfff & !(ZERO_BLOCK - 1)) as usize;
-        for at in (start..start + ZERO_BLOCK as usize).step_by(8) {
+        let bytes = if is(Bug::ZvaHalfBlock) { ZERO_BLOCK / 2 } else { ZERO_BLOCK };
+        for at in (start..start + bytes as usize).step_by(8) {
             page.store_u64(at, 0, std::sync::atomic::Ordering::Relaxed);
         }
         Ok(())

@@ -33,6 +33,7 @@ use crate::mmu::{self, Abort, PackedAbort, Use, Want, rights};
 use crate::state::Exclusive;
 use anyvisor_arch::esr::{DataAbort, Esr, ExceptionClass, FaultStatus};
 use anyvisor_arch::pstate::UAO;
+use anyvisor_bugs::{Bug, is};
 use anyvisor_vm::Page;
 use std::sync::atomic::Ordering;
 
@@ -163,6 +164,7 @@ impl<'a> Interp<'a> {
     pub(super) fn need(&self, access: Access, want: Want) -> u16 {
         // With PSTATE.UAO set LDTR and STTR are like LDR and STR.
         let unprivileged = access.unprivileged && !self.cpu.pstate.any(UAO);
+        let unprivileged = unprivileged && !is(Bug::LdtrPrivileged);
         match (want, unprivileged) {
             // LDTR and STTR at EL1 are EL0's accesses, which PAN does not stop.
             (Want::Write, true) => rights::W0,
@@ -420,7 +422,8 @@ impl<'a> Interp<'a> {
         }
         // Only a part of the access lies there: a syndrome that names its size would mislead.
         let rest = Access { iss: 0, ..access };
-        let (_, second) = self.place(rest, next_page(va), want, aligned)?;
+        let asked = if is(Bug::SecondPageUnchecked) { Want::Locate } else { want };
+        let (_, second) = self.place(rest, next_page(va), asked, aligned)?;
         self.watch(access, va, access.bytes, want)?;
         Ok((first, second))
     }
@@ -478,7 +481,7 @@ impl<'a> Interp<'a> {
         let bytes = access.bytes << u32::from(pair);
         let (ipa, page) = self.whole_place(access, bytes, va, Want::Write)?;
         let Some(mark) = self.cpu.exclusive.take() else { return Ok(1) };
-        if mark.ipa != ipa || u32::from(mark.bytes) != bytes {
+        if mark.ipa != ipa && !is(Bug::StxrIgnoresAddress) || u32::from(mark.bytes) != bytes {
             return Ok(1);
         }
         let new = if pair { join(access.bytes, values) } else { values.0.into() };
@@ -534,8 +537,13 @@ impl<'a> Interp<'a> {
             Abort::Stage2 { status, ipa, on_walk } => {
                 // The walk itself is a read, whatever it is done for.
                 let write = want == Want::Write && !on_walk;
+                let on_walk = on_walk && !is(Bug::S1ptwMissing);
                 let iss = DataAbort { on_walk, ..DataAbort::new(status, write) }.iss();
                 let valid = if on_walk { 0 } else { u64::from(access.iss) };
+                let wide = is(Bug::IssSizeWrong) && valid >> 22 & 0b11 == 0b11;
+                let valid = if wide { valid & !(1 << 22) } else { valid };
+                let valid = if is(Bug::IssSignLost) { valid & !(1 << 21) } else { valid };
+                let va = if is(Bug::ExitFarOfPage) { va & !0xfff } else { va };
                 self.exit(Esr::new(ExceptionClass::DataAbortLower, iss | valid).0, va, ipa)
             }
             Abort::Update { status, ipa } => {

@@ -47,6 +47,7 @@ use crate::state::Cpu;
 use crate::sysreg::Now;
 use anyvisor_arch::esr::{ExceptionClass, Wait};
 use anyvisor_arch::pstate::{self, Vector};
+use anyvisor_bugs::{Bug, is};
 use anyvisor_vm::{Attention, Exit, ExitException, GuestMemory, Stage2};
 use block::Op;
 
@@ -213,19 +214,22 @@ impl Interp<'_> {
                     return Leave::Debug;
                 }
             }
-            let pc = self.cpu.pc;
+            let (pc, regime) = (self.cpu.pc, self.cpu.regime.code);
             let done = if DEBUG_ON {
                 self.run_debugged::<TRACE_ON>(code, pc)
             } else {
                 match code.block(self, pc) {
-                    Ok(ops) => {
+                    Ok(ops) => loop {
                         self.left -= ops.len() as i64;
                         let done = self.run_block::<TRACE_ON>(pc, ops);
                         if done.is_err() {
                             self.left += self.unfinished() as i64;
+                            break done;
                         }
-                        done
-                    }
+                        if self.next != pc || !self.goes_round(regime, bell) {
+                            break done;
+                        }
+                    },
                     Err(stopped) => Err(stopped),
                 }
             };
@@ -238,6 +242,17 @@ impl Interp<'_> {
                 }
             }
         }
+    }
+
+    /// Whether a block that branched to itself may do so without a look for it: nothing has
+    /// happened that a look would have to know.
+    #[inline(always)]
+    fn goes_round(&self, regime: u32, bell: &Attention) -> bool {
+        self.left > 0
+            && bell.pending() == 0
+            && self.stale == Stale::Nothing
+            && self.cpu.regime.code == regime
+            && !self.cpu.pstate.any(pstate::BTYPE)
     }
 
     /// Takes the exception that stopped an instruction; true if it was none, and the run pauses.
@@ -324,9 +339,10 @@ impl Interp<'_> {
         self.set_left(left);
         // Which of them is taken first is IMPLEMENTATION DEFINED (DDI 0487 D1.3.6): SError, FIQ,
         // IRQ here.
+        let masks_fiq = if is(Bug::FiqIgnoresMask) { 0 } else { pstate::F };
         if let Some(iss) = self.cpu.serror.filter(|_| !self.cpu.pstate.any(pstate::A)) {
             self.cpu.take_serror(iss);
-        } else if self.cpu.fiq_line() && !self.cpu.pstate.any(pstate::F) {
+        } else if self.cpu.fiq_line() && !self.cpu.pstate.any(masks_fiq) {
             self.cpu.take_interrupt(Vector::Fiq);
         } else if self.cpu.irq_line() && !self.cpu.pstate.any(pstate::I) {
             self.cpu.take_interrupt(Vector::Irq);
@@ -352,7 +368,8 @@ impl Interp<'_> {
     /// Without one the virtual timer's output is an exit, which masks it. In how many ticks it
     /// comes.
     fn timer_to_caller(&mut self) -> Result<Option<u64>, Exit> {
-        let Some(deadline) = self.cpu.vtimer.deadline().filter(|_| !self.cpu.vtimer_mask) else {
+        let open = |cpu: &Cpu| is(Bug::VtimerMaskIgnored) || !cpu.vtimer_mask;
+        let Some(deadline) = self.cpu.vtimer.deadline().filter(|_| open(self.cpu)) else {
             return Ok(None);
         };
         let count = (self.now)().wrapping_sub(self.cpu.vtimer_offset);

@@ -6,6 +6,7 @@ use crate::emit::{Key, Pointer};
 use crate::pauth::{KeyValue, Layout, compute_pac};
 use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::SysReg;
+use anyvisor_bugs::{Bug, is};
 
 /// Bit 55 of an address says its half.
 fn upper(address: u64) -> bool {
@@ -65,11 +66,14 @@ impl Interp<'_> {
     fn key(&self, key: Key) -> Option<KeyValue> {
         let (enable, high, low) = match key {
             Key::IA => (sctlr::EN_IA, SysReg::APIAKEYHI_EL1, SysReg::APIAKEYLO_EL1),
+            Key::IB if is(Bug::PacKeyBIsA) => {
+                (sctlr::EN_IB, SysReg::APIAKEYHI_EL1, SysReg::APIAKEYLO_EL1)
+            }
             Key::IB => (sctlr::EN_IB, SysReg::APIBKEYHI_EL1, SysReg::APIBKEYLO_EL1),
             Key::DA => (sctlr::EN_DA, SysReg::APDAKEYHI_EL1, SysReg::APDAKEYLO_EL1),
             Key::DB => (sctlr::EN_DB, SysReg::APDBKEYHI_EL1, SysReg::APDBKEYLO_EL1),
         };
-        let enabled = self.cpu.get(SysReg::SCTLR_EL1) & enable != 0;
+        let enabled = self.cpu.get(SysReg::SCTLR_EL1) & enable != 0 || is(Bug::PacEnableIgnored);
         enabled.then(|| self.value_of(high, low))
     }
 

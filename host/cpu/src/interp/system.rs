@@ -8,6 +8,7 @@ use crate::mmu::Stale;
 use crate::sysreg::{self, Refusal};
 use anyvisor_arch::esr::{Esr, ExceptionClass, Wait};
 use anyvisor_arch::sysreg::{Encoding, SysReg};
+use anyvisor_bugs::{Bug, is};
 
 impl Interp<'_> {
     /// A call: an exception, a wait or an exception return. (Inlined: a row calls one of them.)
@@ -26,16 +27,25 @@ impl Interp<'_> {
             Call::Brk(imm) if self.cpu.trap_debug_exceptions => {
                 Err(self.exit(Esr::immediate(ExceptionClass::Brk, imm as u16).0, 0, 0))
             }
+            Call::Brk(imm) if is(Bug::BrkReturnsPast) => {
+                Err(self.immediate(ExceptionClass::Brk, imm, 4))
+            }
             Call::Brk(imm) => Err(self.immediate(ExceptionClass::Brk, imm, 0)),
             Call::Hvc(_) | Call::Smc(_) | Call::Eret | Call::EretAuthenticated(_) if el0 => {
                 Err(self.undefined())
             }
             Call::Hvc(imm) => {
                 debug::advance(self.cpu);
-                self.cpu.pc = self.cpu.pc.wrapping_add(4);
+                if !is(Bug::HvcNotAdvanced) {
+                    self.cpu.pc = self.cpu.pc.wrapping_add(4);
+                }
+                let imm = if is(Bug::HvcImmediateLost) { 0 } else { imm };
                 Err(self.exit(Esr::immediate(ExceptionClass::Hvc, imm as u16).0, 0, 0))
             }
             Call::Smc(imm) => {
+                if is(Bug::SmcAdvanced) {
+                    self.cpu.pc = self.cpu.pc.wrapping_add(4);
+                }
                 Err(self.exit(Esr::immediate(ExceptionClass::Smc, imm as u16).0, 0, 0))
             }
             Call::Eret | Call::EretAuthenticated(_) => {
@@ -174,7 +184,7 @@ impl Interp<'_> {
 
     /// A waiting interrupt may be let in now.
     fn masks_changed(&mut self) {
-        if self.cpu.interrupt_pending() {
+        if self.cpu.interrupt_pending() && !is(Bug::UnmaskUnnoticed) {
             self.attend_soon();
         }
     }

@@ -17,6 +17,7 @@ use anyvisor_arch::esr::FaultStatus;
 use anyvisor_arch::field::Field;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_arch::{mair, pstate, sctlr};
+use anyvisor_bugs::{Bug, is};
 
 const PAR_F: u64 = 1 << 0;
 const PAR_FST: Field = Field::new(6, 1);
@@ -42,6 +43,8 @@ impl Interp<'_> {
         write: bool,
         pan: bool,
     ) -> Result<(), Stopped> {
+        let pan = pan && !is(Bug::AtIgnoresPan);
+        let el0 = el0 && !is(Bug::AtEl0AsEl1);
         let need = match (el0, write, pan && self.cpu.pstate.any(pstate::PAN)) {
             (true, false, _) => rights::R0,
             (true, true, _) => rights::W0,
@@ -80,7 +83,7 @@ impl Interp<'_> {
         PAR_RES1
             | PAR_NS
             | PAR_PA.mask() & leaf.ipa
-            | PAR_ATTR.put(attribute.into())
+            | PAR_ATTR.put(if is(Bug::ParAttributesLost) { 0 } else { attribute.into() })
             | PAR_SH.put(shareability)
     }
 

@@ -14,6 +14,7 @@
 use anyvisor_arch::descriptor::Granule;
 use anyvisor_arch::field::Field;
 use anyvisor_arch::sysreg::Encoding;
+use anyvisor_bugs::{Bug, is};
 
 /// What a maintenance instruction drops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +96,8 @@ impl Invalidation {
         };
         // BaseADDR is signed: its highest bit stands for those above it.
         let base = (BASE_ADDR.get(value) << (63 - 36)) as i64 >> (63 - 36);
-        let granules = (NUM.get(value) + 1) << (5 * SCALE.get(value) + 1);
+        let num = if is(Bug::TlbiRangeShort) { NUM.get(value) } else { NUM.get(value) + 1 };
+        let granules = num << (5 * SCALE.get(value) + 1);
         Some(Self::Addresses {
             start: (base as u64) << granule.page_bits(),
             bytes: granules << granule.page_bits(),

@@ -4,6 +4,7 @@
 //!   VA --tlb.rs--> host page                          the fast path
 //!    |
 //!    +--refill: the last-level table is known, and the descriptor is like others   (attributes.rs)
+//!    |          and if it goes on page by page, so are the next ones               (ahead.rs)
 //!    |
 //!    +--regime.rs: which table, how wide, on at all
 //!    +--tables.rs: the last-level table, if it is known
@@ -16,6 +17,7 @@
 //! Left out: 52-bit addresses, big-endian table walks, E0PD, the HWU bits of HPDS2. The ID
 //! registers say so.
 
+mod ahead;
 pub mod attributes;
 pub mod domain;
 pub mod invalidate;
@@ -31,6 +33,7 @@ pub use tlb::Tlb;
 
 use crate::state::Cpu;
 use anyvisor_arch::esr::FaultStatus;
+use anyvisor_bugs::{Bug, is};
 use anyvisor_vm::{Page, Perms, Stage2};
 use attributes::Attributes;
 use std::fmt;
@@ -253,8 +256,16 @@ pub fn refill<'m>(
     if !regime.tags_alike && walk::for_data_alone(regime, va) {
         rights &= !rights::EXEC;
     }
-    let kept = Attributes { rights, ..like };
-    tlb.fill(Entry::new(regime, va, ipa, kept, half.page_bits(), host));
+    let attributes = Attributes { rights, ..like };
+    tlb.fill(Entry::new(regime, va, ipa, attributes, half.page_bits(), host));
+    if tlb.follow(va) && half.page_bits() == ahead::PAGE_BITS {
+        ahead::read_ahead(
+            regime,
+            tlb,
+            map,
+            &ahead::Filled { va, descriptor: entry, attributes, perms },
+        );
+    }
     host.get(map).ok_or(unmapped)
 }
 
@@ -290,11 +301,12 @@ fn settle<'m>(
     let Use { want, need, aligned } = access;
     let fetch = want == Want::Fetch;
     // With the MMU off an instruction fetch is Normal memory whatever data accesses are.
-    if leaf.device && !fetch && !aligned {
+    if leaf.device && !fetch && !aligned && !is(Bug::DeviceUnalignedWorks) {
         return Err(Abort::Stage1(FaultStatus::Alignment).into());
     }
     if want != Want::Locate && leaf.rights & need == 0 {
-        return Err(Abort::Stage1(FaultStatus::Permission(leaf.level)).into());
+        let level = if is(Bug::PermissionLevelThree) { 3 } else { leaf.level };
+        return Err(Abort::Stage1(FaultStatus::Permission(level)).into());
     }
     let dirties = leaf.clean && want == Want::Write;
     if (leaf.unaccessed || dirties)
@@ -303,7 +315,8 @@ fn settle<'m>(
         return again(cpu, tlb, map, va, access);
     }
     // The first write to what stays clean walks again.
-    let kept = if leaf.clean && !dirties { !rights::WRITE } else { !0 };
+    let kept =
+        if leaf.clean && !dirties && !is(Bug::DirtyStateMissed) { !rights::WRITE } else { !0 };
     let mut rights = leaf.rights & kept;
     if walk::for_data_alone(&cpu.regime, va) {
         rights &= !rights::EXEC;
@@ -312,11 +325,13 @@ fn settle<'m>(
     let (host, perms) = map.lookup_near(&mut tlb.recent, leaf.ipa).ok_or(unmapped)?;
     let page = host.get(map).ok_or(unmapped)?;
     let allowed = STAGE2_RIGHTS[perms.bits() as usize & 7];
+    let allowed = if is(Bug::Stage2FetchUnchecked) { allowed | rights::EXEC } else { allowed };
     if want != Want::Locate && allowed & need == 0 {
         return Err(Abort::denied(leaf.ipa, false));
     }
     let attributes = Attributes { rights: rights & allowed, ..leaf.attributes() };
     tlb.fill(Entry::new(&cpu.regime, va, leaf.ipa, attributes, leaf.span_bits, host));
+    tlb.follow(va);
     Ok(Place { ipa: leaf.ipa, page, device: leaf.device && !fetch, guarded: leaf.guarded() })
 }
 

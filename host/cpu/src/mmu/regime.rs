@@ -8,6 +8,7 @@ use anyvisor_arch::descriptor::{self, Granule};
 use anyvisor_arch::id::PA_BITS;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_arch::{pstate, sctlr, tcr};
+use anyvisor_bugs::{Bug, is};
 
 /// The EL1&0 translation regime as it is now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,7 +129,7 @@ impl Half {
     #[inline(always)]
     pub fn contains(&self, va: u64, fetch: bool) -> bool {
         let sign = ((va << 8) as i64 >> 63) as u64;
-        (va ^ sign) & self.above[usize::from(fetch)] == 0
+        (va ^ sign) & self.above[usize::from(fetch)] == 0 || is(Bug::HoleTranslated)
     }
 
     /// The lowest address bit that `level` resolves.
@@ -178,8 +179,15 @@ pub const CONTEXT_ASID: u32 = 0xffff;
 
 /// The ASID in `value`'s bits 63:48 as TCR_EL1.AS sizes it: that of a TTBR or a TLBI operand.
 pub fn asid(tcr: u64, value: u64) -> u32 {
-    let mask = if tcr & tcr::AS != 0 { 0xffff } else { 0xff };
+    let mask = if tcr & tcr::AS != 0 && !is(Bug::AsidEightBits) { 0xffff } else { 0xff };
     (value >> 48) as u32 & mask
+}
+
+/// What TCR_EL1.TG1 says.
+#[inline(always)]
+fn granule1(tcr: u64) -> Granule {
+    let other = is(Bug::Tg1LikeTg0) && tcr::granule1(tcr) == Granule::K16;
+    if other { Granule::K64 } else { tcr::granule1(tcr) }
 }
 
 impl Regime {
@@ -203,7 +211,7 @@ impl Regime {
             context: asid(tcr, ttbr[usize::from(has(tcr::A1))])
                 | if enabled { CONTEXT_ON } else { 0 }
                 | if debug::watching(cpu) { CONTEXT_WATCHED } else { 0 },
-            check_alignment: control & sctlr::A != 0,
+            check_alignment: control & sctlr::A != 0 && !is(Bug::AlignmentUnchecked),
             unaligned_ordered: control & sctlr::N_AA != 0,
             tbi,
             tbi_code,
@@ -216,7 +224,7 @@ impl Regime {
                 Half {
                     disabled: has(tcr::EPD1),
                     ignores_limits: has(tcr::HPD1),
-                    ..Half::of(ttbr[1], tcr::granule1(tcr), size[1], tops(1), output_bits)
+                    ..Half::of(ttbr[1], granule1(tcr), size[1], tops(1), output_bits)
                 },
             ],
             output_bits,
@@ -235,7 +243,7 @@ impl Regime {
         let half = &mut self.halves[which];
         half.ttbr = ttbr;
         half.table = ttbr & half.base;
-        if usize::from(tcr & tcr::A1 != 0) == which {
+        if usize::from(tcr & tcr::A1 != 0 && !is(Bug::A1Ignored)) == which {
             self.context = self.context & !CONTEXT_ASID | asid(tcr, ttbr);
             self.code = self.code & !CONTEXT_ASID | self.context & CONTEXT_ASID;
         }
@@ -248,12 +256,12 @@ impl Regime {
         const NEEDS: [(u16, u16, u16); 4] =
             [(R0, W0, X0), (R0, W0, X0), (R1, W1, X1), (R1_PAN, W1_PAN, X1)];
         let el1 = usize::from(pstate.el() != 0);
-        let pan = usize::from(pstate.any(pstate::PAN));
+        let pan = usize::from(pstate.any(pstate::PAN) && !is(Bug::PanIgnored));
         (self.read, self.write, self.fetch) = NEEDS[2 * el1 + pan];
         let illegal = (pstate.0 >> pstate::IL.trailing_zeros() & 1) as u32;
         self.code = self.context | u32::from(self.fetch) << CODE_SHIFT | illegal << CODE_ILLEGAL;
         let sp_bit = if pstate.el() == 0 { sctlr::SA0 } else { sctlr::SA };
-        self.check_sp = control & sp_bit != 0;
+        self.check_sp = control & sp_bit != 0 && !is(Bug::SpUnaligned);
     }
 
     /// The half that `va` belongs to by its bit 55.

@@ -11,6 +11,7 @@ use anyvisor_arch::{sctlr, tcr};
 use anyvisor_vm::GuestMemory;
 use std::sync::atomic::Ordering;
 
+mod ahead;
 mod maintenance;
 mod refill;
 mod update;

@@ -27,6 +27,7 @@ use super::domain::Member;
 use super::invalidate::{Invalidation, Stale};
 use super::regime::{CONTEXT_ASID, CONTEXT_ON, CONTEXT_WATCHED, Regime};
 use super::tables::Tables;
+use anyvisor_bugs::{Bug, is};
 use anyvisor_vm::{HostPage, Recent};
 use std::ops::RangeInclusive;
 
@@ -151,6 +152,8 @@ pub struct Tlb {
     pub tables: Tables,
     /// The piece of guest memory that translations last led to.
     pub recent: Recent,
+    /// VA bits 63:12 behind the page that was last filled in.
+    following: u64,
     /// How it hears of other vCPUs' maintenance, and they of its.
     pub member: Option<Member>,
 }
@@ -191,6 +194,15 @@ impl Tlb {
         self.entries.0[entry.page as usize % ENTRIES] = entry;
     }
 
+    /// Remembers that the page of `va` was filled in; whether it follows the one before it.
+    #[inline(always)]
+    pub fn follow(&mut self, va: u64) -> bool {
+        let page = va >> 12;
+        let follows = page == self.following;
+        self.following = page + 1;
+        follows
+    }
+
     #[inline(never)]
     fn remember_large(&mut self, bits: u32, number: u64) {
         match self.large.iter_mut().find(|(size, _)| *size == bits) {
@@ -226,7 +238,7 @@ impl Tlb {
                 Stale::Translations
             }
             Invalidation::Addresses { start, bytes, last_level } => {
-                if !last_level {
+                if !last_level && !is(Bug::TlbiKeepsTables) {
                     self.tables.doubt();
                 }
                 self.flush_addresses(start, bytes)
@@ -254,7 +266,8 @@ impl Tlb {
     fn flush_asid(&mut self, asid: u32) {
         self.tables.doubt();
         for entry in self.entries.0.iter_mut() {
-            if entry.care & CONTEXT_ASID != 0 && entry.context & CONTEXT_ASID == asid {
+            let named = entry.context & CONTEXT_ASID == asid && !is(Bug::TlbiAsidKept);
+            if entry.care & CONTEXT_ASID != 0 && named {
                 *entry = Entry::EMPTY;
             }
         }
@@ -267,7 +280,7 @@ impl Tlb {
         let end = start.saturating_add(bytes.saturating_sub(1)).min(UNTAGGED);
         let (mut first, mut last) = (start, end);
         for (bits, pieces) in &self.large {
-            if pieces.may_hold(start >> bits..=end >> bits) {
+            if pieces.may_hold(start >> bits..=end >> bits) && !is(Bug::TlbiKeepsPieces) {
                 first = first.min(start >> bits << bits);
                 last = last.max(end | ((1 << bits) - 1));
             }

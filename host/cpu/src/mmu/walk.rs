@@ -30,6 +30,7 @@ use anyvisor_arch::descriptor::{self, Descriptor};
 use anyvisor_arch::esr::FaultStatus;
 use anyvisor_arch::sysreg::SysReg;
 use anyvisor_arch::{mair, sctlr};
+use anyvisor_bugs::{Bug, is};
 use anyvisor_vm::{Perms, Recent, Stage2};
 use std::sync::atomic::Ordering;
 
@@ -141,7 +142,7 @@ fn descend(
     fetch: bool,
 ) -> Result<Found, PackedAbort> {
     let fault = |status| Err(Abort::Stage1(status).into());
-    if half.disabled || !half.contains(va, fetch) {
+    if half.disabled && !is(Bug::EpdIgnored) || !half.contains(va, fetch) {
         return fault(FaultStatus::Translation(0));
     }
     let too_big = |address: u64| address >> regime.output_bits != 0;
@@ -149,7 +150,7 @@ fn descend(
     if too_big(table) {
         return fault(FaultStatus::AddressSize(0));
     }
-    let kept = if half.ignores_limits { 0 } else { LIMITS };
+    let kept = if half.ignores_limits && !is(Bug::HpdIgnored) { 0 } else { LIMITS };
     let mut way = Way::default();
     while level < 3 {
         let at = half.entry(table, va, level);
@@ -195,15 +196,20 @@ fn leaf(
     let Descriptor::Leaf(base) = half.granule.decode(entry, level) else {
         return fault(FaultStatus::Translation(level));
     };
-    if base >> regime.output_bits != 0 {
+    if base >> regime.output_bits != 0 && !is(Bug::AddressSizeUnchecked) {
         return fault(FaultStatus::AddressSize(level));
     }
     let unaccessed = entry & descriptor::AF == 0;
+    if unaccessed && !regime.sets_access && is(Bug::AccessFlagAsTranslation) {
+        return fault(FaultStatus::Translation(level));
+    }
     if unaccessed && !regime.sets_access {
         return fault(FaultStatus::AccessFlag(level));
     }
+    let unaccessed = unaccessed && !is(Bug::AccessFlagNotWritten);
     let dirty_bit = regime.sets_dirty && entry & descriptor::DBM != 0;
-    let span_bits = half.level_shift(level);
+    let span_bits =
+        half.level_shift(if is(Bug::BlockOfLevelOne) && level == 1 { 2 } else { level });
     let attribute = mair::attribute(cpu.get(SysReg::MAIR_EL1), descriptor::ATTR_INDX.get(entry));
     let leaf = Leaf {
         ipa: base | va & ((1 << span_bits) - 1),
@@ -211,7 +217,7 @@ fn leaf(
         attribute,
         shareability: descriptor::SH.get(entry),
         device: mair::is_device(attribute),
-        global: entry & descriptor::NG == 0,
+        global: entry & descriptor::NG == 0 || is(Bug::AsidIgnored),
         level,
         span_bits,
         descriptor: entry,
@@ -259,7 +265,7 @@ fn flat(cpu: &Cpu, va: u64, fetch: bool) -> Result<Leaf, PackedAbort> {
 #[inline(always)]
 pub fn read_descriptor(map: &Stage2, recent: &mut Recent, at: u64) -> Result<u64, PackedAbort> {
     let (page, perms) = map.lookup_near(recent, at).ok_or(Abort::unmapped(at, true))?;
-    if !perms.contains(Perms::READ) {
+    if !perms.contains(Perms::READ) && !is(Bug::WalkIgnoresStage2) {
         return Err(Abort::denied(at, true));
     }
     let page = page.get(map).ok_or(Abort::unmapped(at, true))?;
@@ -284,7 +290,7 @@ pub fn update(
     let new = (old | descriptor::AF) & !cleared;
     let unmapped = Abort::unmapped(at, true);
     let (page, perms) = map.lookup_near(&mut tables.recent, at).ok_or(unmapped)?;
-    if !perms.contains(Perms::WRITE) {
+    if !perms.contains(Perms::WRITE) && !is(Bug::UpdateIgnoresStage2) {
         return Err(Abort::descriptor_update(at));
     }
     let page = page.get(map).ok_or(unmapped)?;
@@ -296,17 +302,20 @@ pub fn update(
 #[inline(always)]
 fn leaf_rights(leaf: u64, limits: u64, dirty_bit: bool, control: u64) -> u16 {
     let mut ap = leaf >> AP_SHIFT & if dirty_bit { 0b01 } else { 0b11 };
+    if is(Bug::ApBitsSwapped) {
+        ap = ap >> 1 | ap << 1 & 0b10;
+    }
     let mut xn = leaf >> XN_SHIFT & 0b11;
     if limits & LIMITS != 0 {
         if limits & descriptor::AP_TABLE_NO_EL0 != 0 {
             ap &= !0b01;
         }
-        if limits & descriptor::AP_TABLE_READ_ONLY != 0 {
+        if limits & descriptor::AP_TABLE_READ_ONLY != 0 && !is(Bug::ApTableIgnored) {
             ap |= 0b10;
         }
-        xn |= limits >> XN_TABLE_SHIFT & 0b11;
+        xn |= if is(Bug::XnTableIgnored) { 0 } else { limits >> XN_TABLE_SHIFT & 0b11 };
     }
-    let wxn = u64::from(control & sctlr::WXN != 0);
+    let wxn = u64::from(control & sctlr::WXN != 0 && !is(Bug::WxnIgnored));
     RIGHTS[(wxn << 4 | xn << 2 | ap) as usize & 31]
 }
 

@@ -10,6 +10,7 @@ use anyvisor_arch::esr::{Esr, SystemAccess};
 use anyvisor_arch::id::{DCZID_DZP, DCZID_EL0};
 use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::{Encoding, SysReg};
+use anyvisor_bugs::{Bug, is};
 
 /// What a cache maintenance instruction does here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,7 +60,7 @@ impl CacheOp {
                 return Err(Refusal::Undefined);
             }
         };
-        if traps::sctlr_has(cpu, control) {
+        if traps::sctlr_has(cpu, control) || is(Bug::UciIgnored) {
             return Ok(());
         }
         let access = SystemAccess { encoding, rt: rt as u8, read: false };
@@ -85,5 +86,5 @@ pub(super) fn geometry(cpu: &Cpu) -> u64 {
 /// DCZID_EL0: the block size, and whether the current level is barred from DC ZVA.
 pub(super) fn zero_block(cpu: &Cpu) -> u64 {
     let barred = cpu.pstate.el() == 0 && !traps::sctlr_has(cpu, sctlr::DZE);
-    cpu.get(SysReg::DCZID_EL0) | if barred { DCZID_DZP } else { 0 }
+    cpu.get(SysReg::DCZID_EL0) | if barred && !is(Bug::ZvaBarHidden) { DCZID_DZP } else { 0 }
 }

@@ -35,6 +35,7 @@ use anyvisor_arch::debug::mdscr;
 use anyvisor_arch::esr::{Esr, SystemAccess};
 use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::{Api, Effect, Encoding, Kind, SysReg, Unlisted};
+use anyvisor_bugs::{Bug, is};
 use anyvisor_gic::Gic;
 
 /// The place of OSLSR_EL1.OSLK.
@@ -159,7 +160,12 @@ fn api_register(cpu: &Cpu, id: u16) -> Option<SysReg> {
 /// EL1, whose handler need not decode anything.
 fn permit(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<SysReg>, Refusal> {
     match look_up(cpu, encoding, rt, read) {
-        Err(Refusal::Undefined) if read && cpu.pstate.el() == 0 && encoding.is_feature_id() => {
+        Err(Refusal::Undefined)
+            if read
+                && cpu.pstate.el() == 0
+                && encoding.is_feature_id()
+                && !is(Bug::IdTrapMissing) =>
+        {
             Err(Refusal::Trap(Esr::system(SystemAccess { encoding, rt: rt as u8, read })))
         }
         answer => answer,
@@ -168,6 +174,7 @@ fn permit(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<S
 
 fn look_up(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<SysReg>, Refusal> {
     let el = cpu.pstate.el();
+    let rt = if is(Bug::TrapRtLost) { 0 } else { rt };
     let syndrome = || Esr::system(SystemAccess { encoding, rt: rt as u8, read });
     let Some(register) = SysReg::from_encoding(encoding) else {
         return match encoding.unlisted() {
@@ -175,6 +182,7 @@ fn look_up(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<
             Unlisted::HypervisorTrap if encoding.crn() == 14 && cpu.processor.pmu => {
                 Err(Refusal::Undefined)
             }
+            _ if is(Bug::UnallocatedReadsZero) && read && el >= 1 => Ok(None),
             Unlisted::ReadsAsZero if el >= 1 && read => Ok(None),
             Unlisted::HypervisorTrap if el >= 1 => Err(Refusal::Exit(syndrome())),
             _ => Err(Refusal::Undefined),
@@ -182,6 +190,9 @@ fn look_up(cpu: &Cpu, encoding: Encoding, rt: u32, read: bool) -> Result<Option<
     };
     let row = register.row();
     let lowest = if read { row.read } else { row.write };
+    if is(Bug::ReadOnlyIgnored) && !read && !row.write.allows(1) {
+        return Ok(None);
+    }
     if !lowest.allows(el) || matches!(row.kind, Kind::Gated(_)) {
         return Err(Refusal::Undefined);
     }

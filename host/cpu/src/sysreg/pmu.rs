@@ -17,6 +17,7 @@ use crate::pmu::user;
 use crate::state::Cpu;
 use anyvisor_arch::esr::Esr;
 use anyvisor_arch::sysreg::MonitorRegister as R;
+use anyvisor_bugs::{Bug, is};
 
 /// Whether an access happens; `syndrome` makes its own (EC 0x18).
 pub(super) fn check(
@@ -37,5 +38,9 @@ pub(super) fn check(
         R::Select => user::EN | user::ER,
         _ => user::EN,
     };
-    if el0 && cpu.pmu.user & granting == 0 { Err(Refusal::Trap(syndrome())) } else { Ok(()) }
+    if el0 && cpu.pmu.user & granting == 0 && !is(Bug::PmuUserUnchecked) {
+        Err(Refusal::Trap(syndrome()))
+    } else {
+        Ok(())
+    }
 }

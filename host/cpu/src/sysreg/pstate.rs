@@ -8,6 +8,7 @@ use anyvisor_arch::esr::{Esr, SystemAccess};
 use anyvisor_arch::pstate::{A, CURRENT_EL_SHIFT, DAIF, DIT, F, I, NZCV, PAN, SPSEL_SP, SSBS, UAO};
 use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::{Encoding, View};
+use anyvisor_bugs::{Bug, is};
 
 /// What a view of PSTATE reads as.
 pub(super) fn read(cpu: &Cpu, view: View) -> u64 {
@@ -54,7 +55,7 @@ pub(super) fn write(cpu: &mut Cpu, view: View, value: u64) {
 /// UNDEFINED.
 pub fn write_immediate(cpu: &mut Cpu, field: PstateField, imm: u32) -> Result<(), Refusal> {
     let el0 = cpu.pstate.el() == 0;
-    let trapped = el0 && !traps::sctlr_has(cpu, sctlr::UMA);
+    let trapped = el0 && !traps::sctlr_has(cpu, if is(Bug::UmaIgnored) { !0 } else { sctlr::UMA });
     let imm = u64::from(imm);
     let masks = imm << F.trailing_zeros() & DAIF;
     match field {

@@ -3,13 +3,23 @@
 use super::Now;
 use crate::state::Cpu;
 use anyvisor_arch::sysreg::{Clock, TimerRegister};
+use anyvisor_bugs::{Bug, is};
 use anyvisor_timer::Timer;
 
 /// CNTPCT_EL0, CNTVCT_EL0.
 pub(super) fn count(cpu: &Cpu, clock: Clock, now: Now) -> u64 {
     match clock {
-        Clock::Physical => now(),
-        Clock::Virtual => now().wrapping_sub(cpu.vtimer_offset),
+        Clock::Physical => {
+            now().wrapping_sub(if is(Bug::CntpctOffset) { cpu.vtimer_offset } else { 0 })
+        }
+        Clock::Virtual => {
+            let offset = cpu.vtimer_offset;
+            now().wrapping_sub(if is(Bug::CntvoffSignWrong) {
+                offset.wrapping_neg()
+            } else {
+                offset
+            })
+        }
     }
 }
 

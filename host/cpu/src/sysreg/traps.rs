@@ -18,6 +18,7 @@ use anyvisor_arch::esr::{Esr, Wait};
 use anyvisor_arch::sctlr;
 use anyvisor_arch::sysreg::{Rule, SysReg};
 use anyvisor_arch::timer::cntkctl;
+use anyvisor_bugs::{Bug, is};
 
 /// Whether `rule` lets an access through; `syndrome` makes the access's own (EC 0x18).
 pub(super) fn check(cpu: &Cpu, rule: Rule, syndrome: impl Fn() -> Esr) -> Result<(), Refusal> {
@@ -31,6 +32,7 @@ pub(super) fn check(cpu: &Cpu, rule: Rule, syndrome: impl Fn() -> Esr) -> Result
         Rule::El0Vcten => el0 && counters & cntkctl::EL0VCTEN == 0,
         Rule::El0PctenOrVcten => el0 && counters & (cntkctl::EL0PCTEN | cntkctl::EL0VCTEN) == 0,
         Rule::El0Pten => el0 && counters & cntkctl::EL0PTEN == 0,
+        Rule::El0Vten if is(Bug::El0VtenWrongBit) => el0 && counters & cntkctl::EL0VCTEN == 0,
         Rule::El0Vten => el0 && counters & cntkctl::EL0VTEN == 0,
         Rule::Fpen => return fp_access(cpu),
         Rule::SpSelected => {
@@ -54,7 +56,7 @@ pub(super) fn check(cpu: &Cpu, rule: Rule, syndrome: impl Fn() -> Esr) -> Result
 pub fn fp_access(cpu: &Cpu) -> Result<(), Refusal> {
     let trapped = match cpu.get(SysReg::CPACR_EL1) >> 20 & 0b11 {
         0b11 => false,
-        0b01 => cpu.pstate.el() == 0,
+        0b01 => cpu.pstate.el() == 0 && !is(Bug::FpenHalf),
         _ => true,
     };
     if trapped { Err(Refusal::Trap(Esr::fp_access())) } else { Ok(()) }
@@ -70,7 +72,7 @@ pub fn wait(cpu: &Cpu, which: Wait) -> Result<(), Refusal> {
         Wait::Interrupt => sctlr::N_TWI,
         Wait::Event => sctlr::N_TWE,
     };
-    if cpu.pstate.el() == 0 && !sctlr_has(cpu, allowed) {
+    if cpu.pstate.el() == 0 && !sctlr_has(cpu, allowed) && !is(Bug::WfiTrapIgnored) {
         return Err(Refusal::Trap(Esr::wait(which)));
     }
     Ok(())

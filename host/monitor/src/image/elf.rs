@@ -5,7 +5,6 @@
 
 use super::{Image, ImageError, Segment, add, bytes, start_of};
 use crate::ram::{Perms, RamRange};
-use anyvisor_abi::map::KERNEL_OFFSET;
 use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::Elf;
 use goblin::elf::header::{
@@ -97,7 +96,7 @@ pub(super) fn load(file: &[u8], ram: RamRange) -> Result<Image<'_>, ImageError> 
         let ipa = if header.e_type == ET_DYN {
             // Linked at 0 (or wherever): virtual and physical addresses move together.
             let what = format!("segment {index}: load address and p_vaddr");
-            add(&what, ram.base + KERNEL_OFFSET, h.p_vaddr)?
+            add(&what, ram.kernel(), h.p_vaddr)?
         } else {
             h.p_paddr
         };
@@ -110,7 +109,7 @@ pub(super) fn load(file: &[u8], ram: RamRange) -> Result<Image<'_>, ImageError> 
         {
             entry = Some(ipa + offset);
         }
-        segments.push(Segment { ipa, size: memsz, data, perms });
+        segments.push(Segment { ipa, linked: h.p_vaddr, size: memsz, data, perms });
     }
     let segments = Image::check(segments, ram)?;
     let entry = entry.ok_or(ImageError::Entry { entry: header.e_entry })?;

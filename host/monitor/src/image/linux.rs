@@ -8,7 +8,6 @@
 
 use super::{Image, ImageError, Segment, add, bytes};
 use crate::ram::{Perms, RamRange};
-use anyvisor_abi::map::KERNEL_OFFSET;
 
 const HEADER_SIZE: u64 = 64;
 const MAGIC: &[u8] = b"ARM\x64";
@@ -28,12 +27,12 @@ pub(super) fn load(file: &[u8], ram: RamRange) -> Result<Image<'_>, ImageError> 
     }
     // "The Image must be placed text_offset bytes from a 2MB aligned base address anywhere in
     // usable system RAM". RAM's first bytes are left free where the offset alone does not.
-    let base = if text_offset == 0 { ram.base + KERNEL_OFFSET } else { ram.base };
+    let base = if text_offset == 0 { ram.kernel() } else { ram.base };
     let ipa = add("RAM base and text_offset", base, text_offset)?;
     // "Where image_size is zero" the kernel is old and says nothing of its bss; the file is all
     // that is known.
     let size = image_size.max(file.len() as u64);
     add("load address and image_size", ipa, size)?;
-    let segment = Segment { ipa, size, data: file, perms: Perms::all() };
+    let segment = Segment { ipa, linked: 0, size, data: file, perms: Perms::all() };
     Ok(Image { segments: Image::check(vec![segment], ram)?, entry: ipa })
 }

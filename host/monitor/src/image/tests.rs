@@ -7,6 +7,11 @@ const RAM: RamRange = RamRange::new(32 << 20);
 const SEGMENT: usize = 64;
 const PHDR: usize = 56;
 
+/// sizeof(Elf64_Shdr), and its fields.
+const SHDR: usize = 64;
+const SH_OFFSET: usize = 24;
+const SH_SIZE: usize = 32;
+
 /// Offsets in the ELF header.
 mod at {
     pub const CLASS: usize = 4;
@@ -208,6 +213,46 @@ fn a_case_table_that_does_not_fit_is_refused() {
     }
 }
 
+/// The kernel with a section `.lessons` that holds `lessons`.
+fn taught(lessons: &[u8]) -> File {
+    let mut file = kernel().put(at::SHNUM, 2, 4);
+    file.0[0xd00..0xd11].copy_from_slice(b"\0.cases\0.lessons\0");
+    file.0[0x900..0x900 + lessons.len()].copy_from_slice(lessons);
+    let section = |i: usize| 0xe00 + i * SHDR;
+    file.put(section(2) + SH_SIZE, 8, 17)
+        .put(section(3), 4, 8)
+        .put(section(3) + SH_OFFSET, 8, 0x900)
+        .put(section(3) + SH_SIZE, 8, lessons.len() as u64)
+}
+
+#[test]
+fn a_case_has_its_lesson_and_none_in_a_kernel_without() {
+    let lesson = |file: &File| cases(&file.0).unwrap()[0].lesson.clone();
+    let file = taught(b"one.two\0 What it\n is about:\n\n     a picture\n\0");
+    assert_eq!(lesson(&file), "What it\nis about:\n\n    a picture");
+    assert_eq!(lesson(&kernel()), "");
+}
+
+#[test]
+fn lessons_that_do_not_fit_are_refused() {
+    let good = b"one.two\0 A.\n\0".as_slice();
+    let outside = 0xe00 + 3 * SHDR;
+    for (file, message) in [
+        (taught(b""), "section .lessons: one.two has no lesson"),
+        (taught(b"one.two\0 A."), "section .lessons: the section ends inside lesson 0"),
+        (taught(b"one.two\0 \n\0"), "section .lessons: lesson 0 is blank"),
+        (taught(b"one.two\0\xff\0"), "section .lessons: lesson 0 is not UTF-8"),
+        (taught(b"one.six\0 A.\n\0"), "a lesson is of \"one.six\", which is no case"),
+        (taught(&[good, good].concat()), "section .lessons: one.two has two lessons"),
+        (taught(&[good, b"\0A\0"].concat()), "the name of lesson 1 has 0 bytes, not 1 to 56"),
+        (taught(good).put(outside + SH_OFFSET, 8, 0xfff), "section .lessons needs bytes 0xfff.."),
+        (taught(good).put(outside + SH_SIZE, 8, u64::MAX), "section .lessons: sh_offset and"),
+    ] {
+        let error = cases(&file.0).unwrap_err().to_string();
+        assert!(error.contains(message), "{error:?} does not say {message:?}");
+    }
+}
+
 /// A flat Image of `size` bytes.
 fn flat(text_offset: u64, image_size: u64, flags: u64) -> File {
     File(vec![0; 0x200]).put(8, 8, text_offset).put(16, 8, image_size).put(24, 8, flags).put(
@@ -246,7 +291,7 @@ fn a_flat_image_that_does_not_fit_is_refused() {
 
 #[test]
 fn no_bytes_upset_the_readers() {
-    let valid = kernel().0;
+    let valid = taught(b"one.two\0 A.\n\0").0;
     let mut word = 1u64;
     let mut next = |below: usize| {
         word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

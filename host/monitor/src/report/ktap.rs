@@ -21,6 +21,9 @@ impl Report for Ktap {
         self.number += 1;
         let (number, name) = (self.number, &outcome.name);
         let reasons = outcome.reasons.join("; ");
+        for figure in &outcome.figures {
+            say!("# figure {figure}");
+        }
         match outcome.verdict {
             Verdict::Passed => say!("ok {number} {name}"),
             Verdict::Skipped => say!("ok {number} {name} # SKIP {reasons}"),

@@ -3,6 +3,7 @@
 use super::{Report, indented};
 use crate::console::say;
 use crate::suite::{Outcome, Summary, Verdict};
+use crate::timeline::Figure;
 use console::style;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
@@ -13,6 +14,10 @@ pub struct Pretty {
     groups: Vec<Group>,
     failures: Vec<Outcome>,
     skipped: Vec<(String, String)>,
+    /// Passed, but not the first time: with the number of attempts.
+    flaky: Vec<(String, u32)>,
+    /// What was measured, by case; nobody asked: `None`.
+    figures: Option<Vec<(String, Figure)>>,
 }
 
 /// The cases whose names have the same first part.
@@ -26,13 +31,15 @@ struct Group {
 }
 
 impl Pretty {
-    /// A report that has nothing to tell yet.
-    pub fn new() -> Self {
+    /// A report that has nothing to tell yet; with figures, if they are wanted.
+    pub fn new(figures: bool) -> Self {
         Self {
             bar: ProgressBar::no_length(),
             groups: Vec::new(),
             failures: Vec::new(),
             skipped: Vec::new(),
+            flaky: Vec::new(),
+            figures: figures.then(Vec::new),
         }
     }
 }
@@ -62,6 +69,12 @@ impl Report for Pretty {
             }
         };
         group.time += outcome.time();
+        if let Some(all) = &mut self.figures {
+            all.extend(outcome.figures.iter().map(|one| (outcome.name.clone(), one.clone())));
+        }
+        if outcome.is_flaky() {
+            self.flaky.push((outcome.name.clone(), outcome.attempts));
+        }
         match outcome.verdict {
             Verdict::Passed => group.passed += 1,
             Verdict::Failed => {
@@ -81,15 +94,36 @@ impl Report for Pretty {
         for group in &self.groups {
             say!("  {}", group.line(width));
         }
-        for (name, reason) in &self.skipped {
-            say!("  {} {name}: {reason}", style("skipped").yellow());
+        for line in skips(&self.skipped) {
+            say!("  {} {line}", style("skipped").yellow());
+        }
+        for (name, attempts) in &self.flaky {
+            say!("  {} {name}: passed at attempt {attempts}", style("flaky  ").yellow());
         }
         for failure in &self.failures {
             print_failure(failure);
         }
+        if let Some(figures) = &self.figures {
+            for line in table(figures) {
+                say!("{line}");
+            }
+        }
         say!("\n{}", sum(summary));
         say!("exits: {}", summary.exits);
     }
+}
+
+/// A line for each skipped case, and one for neighbours of a group with the same reason.
+fn skips(skipped: &[(String, String)]) -> Vec<String> {
+    let group = |name: &str| name.split('.').next().unwrap_or_default().to_string();
+    let alike =
+        |a: &(String, String), b: &(String, String)| a.1 == b.1 && group(&a.0) == group(&b.0);
+    let runs = skipped.chunk_by(alike);
+    runs.map(|run| match run {
+        [(name, reason)] => format!("{name}: {reason}"),
+        many => format!("{}, {}: {}", group(&many[0].0), super::cases(many.len()), many[0].1),
+    })
+    .collect()
 }
 
 impl Group {
@@ -121,6 +155,30 @@ fn print_failure(outcome: &Outcome) {
     }
 }
 
+/// A line for each figure, the case's name before its first one.
+fn table(figures: &[(String, Figure)]) -> Vec<String> {
+    let widest =
+        |of: &dyn Fn(&(String, Figure)) -> usize| figures.iter().map(of).max().unwrap_or(0);
+    let case_width = widest(&|(case, _)| case.len());
+    let name_width = widest(&|(_, figure)| figure.name.len());
+    let value_width = widest(&|(_, figure)| figure.value.to_string().len());
+    let mut before = None;
+    let mut lines = Vec::with_capacity(figures.len() + 1);
+    if figures.is_empty() {
+        lines.push("\nno figures".into());
+    } else {
+        lines.push("\nfigures:".into());
+    }
+    for (case, Figure { name, value, unit }) in figures {
+        let head = if before == Some(case) { "" } else { case };
+        before = Some(case);
+        lines.push(format!(
+            "  {head:case_width$}  {name:name_width$}  {value:>value_width$} {unit}"
+        ));
+    }
+    lines
+}
+
 fn sum(summary: &Summary) -> String {
     let Summary { passed, failed, skipped, time, .. } = summary;
     let text = format!(
@@ -133,4 +191,36 @@ fn sum(summary: &Summary) -> String {
 
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_that_are_skipped_for_one_reason_share_a_line() {
+        let skipped = [("a.b", "x"), ("c.d", "x"), ("c.e", "x"), ("c.f", "y")];
+        let skipped = skipped.map(|(name, reason)| (name.to_string(), reason.to_string()));
+        assert_eq!(skips(&skipped), ["a.b: x", "c, 2 cases: x", "c.f: y"]);
+    }
+
+    #[test]
+    fn figures_stand_in_columns_and_a_case_is_named_once() {
+        let figure = |case: &str, line: &str| (case.to_string(), line.parse().unwrap());
+        let lines = table(&[
+            figure("timer.latency", "p50 1200 ns"),
+            figure("timer.latency", "most 9.5 us"),
+            figure("a.b", "n 3 times"),
+        ]);
+        assert_eq!(
+            lines,
+            [
+                "\nfigures:",
+                "  timer.latency  p50   1200 ns",
+                "                 most   9.5 us",
+                "  a.b            n        3 times",
+            ]
+        );
+        assert_eq!(table(&[]), ["\nno figures"]);
+    }
 }

@@ -18,6 +18,7 @@ use crate::record::Answer;
 use crate::run::Leave;
 use crate::trap::{psci, service};
 use anyvisor_abi::{service as id, smccc};
+use anyvisor_bugs::{Bug, is};
 
 /// HVC: the PC is past the instruction already.
 #[inline]
@@ -34,7 +35,8 @@ pub fn smc(cpu: &mut Cpu) -> Result<Answer, Leave> {
 
 #[inline]
 fn dispatch(cpu: &mut Cpu) -> Result<Answer, Leave> {
-    let id = cpu.x(0)? as u32;
+    let x0 = cpu.x(0)?;
+    let id = if is(Bug::FunctionIdWide) && x0 >> 32 != 0 { u32::MAX } else { x0 as u32 };
     let result = match id {
         smccc::SMCCC_VERSION => smccc::SMCCC_VERSION_1_2 as i64,
         smccc::SMCCC_ARCH_FEATURES => arch_features(cpu.x(1)? as u32),
@@ -44,7 +46,10 @@ fn dispatch(cpu: &mut Cpu) -> Result<Answer, Leave> {
         _ if service::owns(id) => service::call(cpu, id)?,
         _ => smccc::NOT_SUPPORTED,
     };
-    let x0 = result as u64;
+    let x0 = if is(Bug::SmcccErrorIsWord) { result as u32 as u64 } else { result as u64 };
+    if is(Bug::HypercallClobbers) {
+        cpu.set_x(4, 0)?;
+    }
     cpu.set_x(0, x0)?;
     Ok(Answer::Call { id, x0 })
 }
@@ -54,6 +59,34 @@ pub fn arch_features(id: u32) -> i64 {
     match id {
         smccc::SMCCC_VERSION | smccc::SMCCC_ARCH_FEATURES => smccc::SUCCESS,
         _ => smccc::NOT_SUPPORTED,
+    }
+}
+
+/// The name of an error, if X0 is one: both standards and the services have the same numbers.
+pub fn error(x0: u64) -> Option<&'static str> {
+    Some(match x0.cast_signed() {
+        smccc::NOT_SUPPORTED => "NOT_SUPPORTED",
+        smccc::INVALID_PARAMETERS => "INVALID_PARAMETERS",
+        smccc::DENIED => "DENIED",
+        smccc::ALREADY_ON => "ALREADY_ON",
+        smccc::ON_PENDING => "ON_PENDING",
+        smccc::INTERNAL_FAILURE => "INTERNAL_FAILURE",
+        smccc::INVALID_ADDRESS => "INVALID_ADDRESS",
+        _ => return None,
+    })
+}
+
+/// How many registers from X1 on a function takes.
+pub fn arguments(id: u32) -> u8 {
+    match id {
+        smccc::SMCCC_ARCH_FEATURES | smccc::PSCI_FEATURES | id::CANCEL => 1,
+        smccc::PSCI_AFFINITY_INFO_32 | smccc::PSCI_AFFINITY_INFO_64 => 2,
+        id::VTIMER | id::INJECT_MSI => 2,
+        smccc::PSCI_CPU_ON_32 | smccc::PSCI_CPU_ON_64 => 3,
+        smccc::PSCI_CPU_SUSPEND_32 | smccc::PSCI_CPU_SUSPEND_64 => 3,
+        id::PROTECT | id::INJECT | id::INJECT_SPI => 3,
+        id::EXPECT_EXIT => 7,
+        _ => 0,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::record::Answer;
 use crate::run::Stop;
 use crate::walk::{Stage1, WalkError};
 use anyvisor_arch::esr::{Access, Esr};
+use anyvisor_bugs::{Bug, is};
 use applevisor::prelude::{HypervisorError, SysReg};
 
 /// The smallest page: within it, virtual and physical addresses run in parallel.
@@ -32,7 +33,7 @@ pub fn handle(cpu: &mut Cpu, seen: Seen) -> Result<Answer, Stop> {
         cpu.advance()?; // what is no RAM has no cache, and RAM's is coherent
         return Ok(Answer::Skipped);
     }
-    let Some((device, offset)) = Device::at(seen.ipa) else {
+    let Some((device, offset)) = Device::at(cpu.board.range.plan, seen.ipa) else {
         return Err(nowhere(cpu, seen, if abort.write { "a write" } else { "a read" }));
     };
     let answer = match abort.access {
@@ -71,12 +72,14 @@ fn single(
     write: bool,
 ) -> Result<Answer, HypervisorError> {
     if write {
-        let value = cpu.x(access.register)?;
+        let sp = is(Bug::MmioXzrIsSp) && access.register == 31;
+        let value = if sp { cpu.vcpu.get_sys_reg(cpu.sp()?)? } else { cpu.x(access.register)? };
         cpu.board.write_device(device, offset, access.bytes(), value);
         return Ok(Answer::Write { device, offset, value });
     }
     let value = access.extend(cpu.board.read_device(device, offset, access.bytes()));
-    cpu.set_x(access.register, value)?;
+    let kept = if is(Bug::MmioUpperHalfKept) { cpu.x(access.register)? & !0xffff_ffff } else { 0 };
+    cpu.set_x(access.register, value | kept)?;
     Ok(Answer::Read { device, offset, value })
 }
 
@@ -105,7 +108,7 @@ fn decoded(cpu: &mut Cpu, seen: Seen) -> Result<Answer, Stop> {
     let answer = transfer_registers(cpu, &transfer, seen.ipa - into)?;
     let base = base.wrapping_add_signed(transfer.writeback);
     match stack {
-        _ if transfer.writeback == 0 => {}
+        _ if transfer.writeback == 0 || is(Bug::MmioWritebackLost) => {}
         Some(sp) => cpu.vcpu.set_sys_reg(sp, base)?,
         None => cpu.set_x(transfer.base, base)?,
     }
@@ -126,7 +129,7 @@ fn transfer_registers(cpu: &mut Cpu, transfer: &Transfer, ipa: u64) -> Result<An
         (ipa..).step_by(transfer.bytes).zip(&transfer.registers[..transfer.count])
     {
         // Within a page that a device starts in; a device is whole pages.
-        let Some((device, offset)) = Device::at(at) else { break };
+        let Some((device, offset)) = Device::at(cpu.board.range.plan, at) else { break };
         answer = single(cpu, device, offset, access(register), !transfer.load)?;
     }
     Ok(answer)
@@ -139,16 +142,20 @@ fn refuse(seen: Seen, why: &str) -> Stop {
     ))
 }
 
-/// The instruction word at a virtual address; `None`: not in RAM.
-pub(crate) fn fetch(cpu: &Cpu, pc: u64) -> Result<Option<u32>, WalkError> {
+/// The vCPU's stage 1.
+pub(crate) fn stage1(cpu: &Cpu) -> Stage1 {
     let register = |reg| cpu.vcpu.get_sys_reg(reg).unwrap_or_default();
-    let stage1 = Stage1 {
+    Stage1 {
         sctlr: register(SysReg::SCTLR_EL1),
         tcr: register(SysReg::TCR_EL1),
         ttbr0: register(SysReg::TTBR0_EL1),
         ttbr1: register(SysReg::TTBR1_EL1),
-    };
+    }
+}
+
+/// The instruction word at a virtual address; `None`: not in RAM.
+pub(crate) fn fetch(cpu: &Cpu, pc: u64) -> Result<Option<u32>, WalkError> {
     let ram = cpu.board.ram();
-    let ipa = stage1.translate(pc, |at| ram.as_ref()?.read_u64(at))?;
+    let ipa = stage1(cpu).translate(pc, |at| ram.as_ref()?.read_u64(at))?;
     Ok(ram.as_ref().and_then(|ram| ram.read_u32(ipa)))
 }

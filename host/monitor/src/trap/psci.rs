@@ -10,6 +10,7 @@ use crate::firmware;
 use crate::processors::Processors;
 use crate::run::{Leave, Stop};
 use anyvisor_abi::smccc::*;
+use anyvisor_bugs::{Bug, is};
 
 /// The functions that exist, by their lower half: both widths where there are two.
 const FUNCTIONS: [u32; 12] = [
@@ -37,7 +38,7 @@ pub fn owns(id: u32) -> bool {
 pub fn call(cpu: &mut Cpu, id: u32) -> Result<i64, Leave> {
     let argument = |cpu: &Cpu, n| -> Result<u64, Leave> {
         let value = cpu.x(n)?;
-        Ok(if is_64_bit(id) { value } else { value & 0xffff_ffff })
+        Ok(if is_64_bit(id) || is(Bug::Psci32TakesUpper) { value } else { value & 0xffff_ffff })
     };
     let all = &cpu.board.processors;
     Ok(match id {
@@ -48,7 +49,8 @@ pub fn call(cpu: &mut Cpu, id: u32) -> Result<i64, Leave> {
             affinity_info(all, argument(cpu, 1)?, argument(cpu, 2)?)
         }
         PSCI_CPU_ON_32 | PSCI_CPU_ON_64 => {
-            all.on(argument(cpu, 1)?, argument(cpu, 2)?, argument(cpu, 3)?)
+            let context = if is(Bug::CpuOnContextLost) { 0 } else { argument(cpu, 3)? };
+            all.on(argument(cpu, 1)?, argument(cpu, 2)?, context)
         }
         PSCI_CPU_OFF if all.leave() => return Err(Stop::CpuOff.into()),
         PSCI_CPU_OFF => return Err(Leave::Off),
@@ -77,7 +79,7 @@ pub fn call(cpu: &mut Cpu, id: u32) -> Result<i64, Leave> {
 fn refuse_state(power_state: u64, entry_is_good: bool) -> i64 {
     const ZERO: u64 = 0xfcfe_0000;
     const POWERDOWN: u64 = 1 << 16;
-    if power_state as u32 as u64 & ZERO != 0 {
+    if power_state as u32 as u64 & ZERO != 0 && !is(Bug::SuspendStateUnchecked) {
         INVALID_PARAMETERS
     } else if power_state & POWERDOWN != 0 && !entry_is_good {
         INVALID_ADDRESS
@@ -89,12 +91,14 @@ fn refuse_state(power_state: u64, entry_is_good: bool) -> i64 {
 /// PSCI_FEATURES: 0 for a function that exists and has no options. SMCCC_VERSION may be asked
 /// for here, and only here, by a caller that does not know whether SMCCC 1.1 is there.
 fn features(id: u32) -> i64 {
-    if id == SMCCC_VERSION || FUNCTIONS.contains(&id) { SUCCESS } else { NOT_SUPPORTED }
+    let claimed = FUNCTIONS.contains(&id) || is(Bug::FeaturesOfMigrate) && owns(id);
+    if id == SMCCC_VERSION || claimed { SUCCESS } else { NOT_SUPPORTED }
 }
 
 fn affinity_info(all: &Processors, target: u64, lowest_level: u64) -> i64 {
     // Levels above 0 need not be supported from PSCI 1.0 on.
-    if lowest_level == 0 { all.affinity_info(target) } else { INVALID_PARAMETERS }
+    let served = lowest_level == 0 || is(Bug::AffinityLevelAccepted);
+    if served { all.affinity_info(target) } else { INVALID_PARAMETERS }
 }
 
 #[cfg(test)]

@@ -12,11 +12,12 @@ use crate::run::Stop;
 use crate::trap::undefined;
 use anyvisor_arch::esr::Esr;
 use anyvisor_arch::sysreg::{Encoding, SysReg};
+use anyvisor_bugs::{Bug, is};
 
 /// Whether it is one of the locks, which are open whatever is written.
 fn is_ignored(register: Encoding) -> bool {
     let register = SysReg::from_encoding(register);
-    matches!(register, Some(SysReg::OSLAR_EL1 | SysReg::OSDLR_EL1))
+    matches!(register, Some(SysReg::OSLAR_EL1 | SysReg::OSDLR_EL1)) && !is(Bug::OslarUndefined)
 }
 
 /// The exit.

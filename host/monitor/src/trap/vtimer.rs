@@ -12,6 +12,7 @@ use crate::cpu::Cpu;
 use crate::record::Answer;
 use crate::seam;
 use anyvisor_arch::timer::ctl;
+use anyvisor_bugs::{Bug, is};
 use applevisor::prelude::{HypervisorError, SysReg};
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ pub fn activated(cpu: &mut Cpu) -> Answer {
 pub fn settle(cpu: &mut Cpu) -> Result<(), HypervisorError> {
     let control = cpu.vcpu.get_sys_reg(SysReg::CNTV_CTL_EL0)?;
     let firing = ctl::ENABLE | ctl::ISTATUS;
-    if control & (firing | ctl::IMASK) != firing {
+    if control & (firing | ctl::IMASK) != firing && !is(Bug::VtimerLineKept) {
         release(cpu)?;
     }
     Ok(())

@@ -174,7 +174,7 @@ impl Cpu {
     /// Runs until the next exit.
     pub fn run(&self) -> hv_vcpu_exit_t {
         crate::guest::watched(self.id, || assert_eq!(raw::hv_vcpu_run(self.id), SUCCESS));
-        raw::record(self.exit)
+        crate::raw_record::read(self.exit)
     }
 
     /// Runs until the guest does `hvc #imm`.

@@ -244,7 +244,7 @@ pub fn run(id: u64, record: usize, start: Start) -> Answer {
     }
     let code = raw::hv_vcpu_run(id);
     let record: *const hv_vcpu_exit_t = std::ptr::with_exposed_provenance(record);
-    let ended = ended(raw::record(record), raw::reg(id, raw::PC));
+    let ended = ended(crate::raw_record::read(record), raw::reg(id, raw::PC));
     Answer { code, told: Told::Ended(ended) }
 }
 
